@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * OpenCL lives in this room only: device choice (probed in a child process,
+ * a broken driver is reported, not fatal), buffers, programs with a disk
+ * cache, kernel launches. One context and one in-order queue per struct
+ * compute; use it from one thread.
+ */
+#ifndef CORE_COMPUTE_H
+#define CORE_COMPUTE_H
+
+#include <mohs/ext/compute.h>
+
+#include "base/base.h"
+
+struct compute;
+
+/* A device as seen by the probing child. */
+struct device_report {
+    char name[128], vendor[128], version[128], platform[128], driver[64];
+    uint32_t type; /* MOHS_DEVICE_* */
+    uint32_t units;
+    uint64_t memory_bytes, max_alloc_bytes, local_bytes;
+    bool usable;
+    char problem[200]; /* why not usable */
+};
+/* All devices of all platforms, probed in a child so that a crashing driver
+ * becomes a report. *out is malloc'ed, may be empty. */
+mohs_status compute_probe(struct device_report **out, size_t *n,
+                          struct mohs_error *err);
+
+/* want: NULL (first usable, GPU before accelerator before CPU), "cpu",
+ * "gpu", "accelerator", an index into compute_probe's list, or part of a
+ * name. No device: MOHS_E_DEVICE with a text that says what to install. */
+mohs_status compute_open(const char *want, struct compute **out,
+                         struct mohs_error *err);
+void compute_close(struct compute *c);
+const struct mohs_device_info *compute_device(const struct compute *c);
+/* Hash over device, driver and platform: part of provenance. */
+const char *compute_fingerprint(const struct compute *c);
+
+/* ---- memory: counted, so that peak use is known ---- */
+mohs_status buffer_new(struct compute *c, size_t bytes, struct mohs_buffer **out,
+                       struct mohs_error *err);
+/* A window of `parent`; offset must be a multiple of 128 bytes. Keeps a
+ * reference on the parent. */
+mohs_status buffer_sub(struct mohs_buffer *parent, size_t offset, size_t bytes,
+                       struct mohs_buffer **out, struct mohs_error *err);
+struct mohs_buffer *buffer_ref(struct mohs_buffer *b);
+void buffer_unref(struct mohs_buffer *b);
+size_t buffer_bytes(const struct mohs_buffer *b);
+mohs_status buffer_write(struct mohs_buffer *b, size_t offset, const void *data,
+                         size_t bytes, struct mohs_error *err);
+mohs_status buffer_read(struct mohs_buffer *b, size_t offset, void *data,
+                        size_t bytes, struct mohs_error *err);
+mohs_status buffer_fill(struct mohs_buffer *b, size_t offset, uint32_t pattern,
+                        size_t bytes, struct mohs_error *err);
+mohs_status buffer_copy(struct mohs_buffer *src, size_t src_offset,
+                        struct mohs_buffer *dst, size_t dst_offset, size_t bytes,
+                        struct mohs_error *err);
+/* Device bytes now and at most so far. */
+void compute_memory(const struct compute *c, uint64_t *now, uint64_t *peak);
+
+/* ---- programs ---- */
+mohs_status program_get(struct compute *c, const char *name, const char *source,
+                        size_t len, const char *options,
+                        struct mohs_program **out, struct mohs_error *err);
+/* One of the core's own kernel files by name ("gemm"), embedded at build
+ * time; MOHS_KERNEL_DIR overrides. common.clh is prepended. */
+mohs_status program_core(struct compute *c, const char *name,
+                         const char *options, struct mohs_program **out,
+                         struct mohs_error *err);
+mohs_status kernel_run(struct compute *c, struct mohs_program *p,
+                       const char *kernel, uint32_t dims, const size_t *global,
+                       const size_t *local, const struct mohs_arg *args,
+                       uint32_t n_args, struct mohs_error *err);
+mohs_status compute_finish(struct compute *c, struct mohs_error *err);
+
+/* The "mohs.compute/1" table for plugins; host->ctx must lead to `c` through
+ * compute_of_host(), which the plugin room sets up. */
+extern const struct mohs_compute_api compute_api;
+extern struct compute *(*compute_of_host)(const struct mohs_host *host);
+
+/* ---- dense algebra, the part tuned per device ---- */
+
+/*
+ * C[m,n] = act(op(A) op(B) + bias) + residual, accumulated over k in one
+ * fixed order that depends on k alone, so a row's value never depends on m,
+ * n or the tiling. Row-major. a_trans: A is stored [k,m]; b_trans: B is
+ * stored [n,k]. bias [n] or NULL; residual [m,n] or NULL; accumulate: adds
+ * to what C holds. act: MOHS_ACT_* of ext/graph.h; pre (or NULL) receives
+ * the value before the activation. Offsets are in floats. ld* are row
+ * strides in floats.
+ */
+struct gemm {
+    uint32_t m, n, k;
+    bool a_trans, b_trans, accumulate;
+    int act;
+    float alpha; /* scales the product */
+    struct mohs_buffer *a, *b, *c, *bias, *residual, *pre;
+    size_t a_off, b_off, c_off, bias_off, residual_off, pre_off;
+    uint32_t lda, ldb, ldc, ldr, ldp; /* ldr: residual, ldp: pre */
+    struct mohs_buffer *b_packed; /* from gemm_pack_b, or NULL */
+};
+mohs_status gemm_run(struct compute *c, const struct gemm *g,
+                     struct mohs_error *err);
+/* Bytes of the packed form of op(B) [k,n] on this device; 0 when the device
+ * does not pack. */
+size_t gemm_packed_bytes(struct compute *c, uint32_t n, uint32_t k);
+mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
+                        uint32_t ldb, bool b_trans, uint32_t n, uint32_t k,
+                        struct mohs_buffer *packed, size_t packed_off,
+                        struct mohs_error *err);
+/* Scratch bytes gemm_run wants for packing operands of this problem; the
+ * room keeps one growing scratch buffer of its own, this is for planning. */
+size_t gemm_scratch_bytes(struct compute *c, const struct gemm *g);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Data sets: image and caption items with stable ids, read from standard
+ * formats, and the default data set, emoji-scenes.
+ */
+#ifndef CORE_DATA_H
+#define CORE_DATA_H
+
+#include "base/base.h"
+
+struct data_image {
+    const char *id;   /* stable: file name or JSON id as text */
+    const char *path; /* absolute or relative to the working directory */
+    uint64_t key;     /* hash_str64(id): names the random streams */
+    uint32_t label;   /* class index, or UINT32_MAX */
+    const char *depth_path; /* 16-bit PNG or NULL */
+};
+
+struct data_text {
+    const char *text;
+    const char *id;
+    uint64_t key;
+    uint32_t image; /* owner index, UINT32_MAX for class prompts */
+};
+
+struct dataset {
+    char *name, *split, *root;
+    struct data_image *image;
+    size_t n_images;
+    struct data_text *text;
+    size_t n_texts;
+    const char **classes; /* class names in label order, or NULL */
+    size_t n_classes;
+    struct hash128 hash; /* over ids, texts, owners, labels */
+    struct arena *arena; /* owns all strings and arrays */
+};
+
+void dataset_free(struct dataset *d);
+/* COCO captions JSON (images[].file_name, annotations[].caption). images:
+ * directory that file names are relative to. captions_per_image: 0 all,
+ * else the first so many by annotation order. limit: 0 all, else the first
+ * so many images. */
+mohs_status data_coco(const char *images, const char *json,
+                      uint32_t captions_per_image, size_t limit,
+                      struct dataset **out, struct mohs_error *err);
+/* Image folder: one subfolder per class (names from classnames.txt if the
+ * folder has one, else the folder names), files in byte order. */
+mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
+                        struct mohs_error *err);
+/* 16-bit grey PNG depth, metres * scale as the data set says; float out. */
+mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
+                       float **out, struct mohs_error *err);
+/* What `mohs data check DIR` prints (stdout); fails when something is
+ * missing. */
+mohs_status data_check(const char *dir, bool json, struct mohs_error *err);
+
+struct scenes_options {
+    const char *out;            /* directory, made */
+    uint64_t seed;              /* default 0 */
+    uint32_t size_px;           /* 64 */
+    uint32_t train, val, test;  /* images per split */
+    uint32_t captions;          /* per image, >= 5 */
+    const char *font, *cldr;    /* paths; NULL: the Debian packages' */
+    bool force;                 /* overwrite another seed's set */
+};
+/* Renders emoji-scenes; identical bytes for identical options. Does nothing
+ * when the same set is already there. */
+mohs_status data_emoji_scenes(const struct scenes_options *o,
+                              struct mohs_error *err);
+
+#endif

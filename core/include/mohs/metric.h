@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Metrics work in two steps. measure() turns embeddings into a table of
+ * sample-level outcomes (one row a query); summarise() turns a weighted
+ * table into named values. The host stores the table, and bootstraps by
+ * calling summarise() with the multiplicities of resampled clusters, so a
+ * metric gets confidence intervals and paired comparisons for nothing.
+ */
+#ifndef MOHS_METRIC_H
+#define MOHS_METRIC_H
+
+#include <mohs/error.h>
+#include <mohs/host.h>
+
+/* What a metric sees: L2-normalised embeddings and the ground truth. */
+struct mohs_eval {
+    uint32_t size;
+    uint32_t n_images, n_texts, dim;
+    const float *image;    /* n_images * dim */
+    const float *text;     /* n_texts * dim */
+    const uint32_t *owner; /* n_texts: index of the image a text describes;
+                              NULL in classification, where texts are classes */
+    const uint32_t *label; /* n_images: index of the true class, or NULL */
+    float logit_scale, logit_bias;
+    void *ctx;
+    /* out[(i-i0)*(t1-t0) + t-t0] = <image i, text t>, for i in [i0,i1), t in
+     * [t0,t1). Values do not depend on the tiling. [main] */
+    mohs_status (*similarity)(const struct mohs_eval *e, uint32_t i0,
+                              uint32_t i1, uint32_t t0, uint32_t t1, float *out,
+                              struct mohs_error *err);
+};
+
+/* Sample-level outcomes: n_rows rows of n_columns doubles, row-major. */
+struct mohs_samples {
+    uint32_t size;
+    uint32_t n_rows, n_columns;
+    double *value;     /* n_rows * n_columns; NaN marks "does not apply" */
+    uint32_t *cluster; /* n_rows: the resampling unit (the image index) */
+    uint32_t n_clusters;
+    void *ctx;
+    /* Allocates n_rows rows (zeroed), once per measure(). Host-owned. */
+    mohs_status (*alloc)(struct mohs_samples *s, uint32_t n_rows,
+                         uint32_t n_clusters, struct mohs_error *err);
+};
+
+/* A named result of summarise(). */
+struct mohs_value {
+    const char *name; /* "i2t_r1" */
+    const char *doc;
+    const char *unit;  /* "%", "rank", "" */
+    int32_t direction; /* +1: larger is better, -1: smaller, 0: neither */
+};
+
+struct mohs_metric_ops {
+    uint32_t size;
+    uint32_t flags; /* 0 */
+    mohs_status (*create)(const struct mohs_host *host, const void *params,
+                          void **self, struct mohs_error *err);
+    void (*destroy)(void *self);
+    /* Columns of the sample table and values of the summary; borrowed until
+     * destroy(). [any thread] */
+    const char *const *(*columns)(void *self, uint32_t *n);
+    const struct mohs_value *(*values)(void *self, uint32_t *n);
+    /* Fills the table through s->alloc(). [main] */
+    mohs_status (*measure)(void *self, const struct mohs_eval *e,
+                           struct mohs_samples *s, struct mohs_error *err);
+    /* out[n values] from the table with row r counted weight[r] times
+     * (NULL: once each). Pure; called thousands of times. [any thread] */
+    mohs_status (*summarise)(void *self, const struct mohs_samples *s,
+                             const uint32_t *weight, double *out,
+                             struct mohs_error *err);
+    const void *(*get_extension)(void *self, const char *id); /* may be NULL */
+};
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Models: dual encoders described as graphs (ext/graph.h). */
+#ifndef MOHS_MODEL_H
+#define MOHS_MODEL_H
+
+#include <mohs/error.h>
+#include <mohs/ext/graph.h>
+#include <mohs/ext/weights.h>
+#include <mohs/host.h>
+
+enum { MOHS_TOWER_IMAGE = 1, MOHS_TOWER_TEXT = 2 };
+
+struct mohs_model_info {
+    uint32_t size;
+    uint32_t towers; /* MOHS_TOWER_* bits */
+    uint32_t image_height, image_width;
+    uint32_t context_length, vocab_size;
+    uint32_t embed_dim;
+    float logit_scale; /* already exponentiated */
+    float logit_bias;
+    const char *const *taps; /* NULL-terminated, in graph order */
+};
+
+enum { MOHS_INIT_NORMAL = 0, /* N(0, scale^2) */
+       MOHS_INIT_CONSTANT    /* scale everywhere */ };
+
+/* One trainable parameter as describe() lists it. */
+struct mohs_weight_spec {
+    uint32_t size;
+    const char *name;
+    uint32_t n_dims, dims[MOHS_DIMS_MAX];
+    uint32_t init; /* MOHS_INIT_* */
+    float scale;
+    uint32_t decay; /* 1: weight decay applies */
+};
+
+/* Inputs of a tower; tensors not of that tower are NULL. */
+struct mohs_tower_inputs {
+    uint32_t size;
+    struct mohs_tensor *pixels; /* f32 [n, 3, h, w], normalised */
+    struct mohs_tensor *tokens; /* i32 [n, t], t <= context_length */
+    struct mohs_tensor *last;   /* i32 [n]: index of the end-of-text token */
+};
+
+struct mohs_model_ops {
+    uint32_t size;
+    uint32_t flags; /* 0 */
+    /* How sure the plugin is that it reads these weights: 0 no .. 100. Only
+     * looks at the configuration and names. [main] */
+    int32_t (*probe)(const struct mohs_host *host, const struct mohs_weights *w);
+    /* Reads the configuration; checks it. `w` outlives self. [main] */
+    mohs_status (*create)(const struct mohs_host *host, const void *params,
+                          const struct mohs_weights *w, void **self,
+                          struct mohs_error *err);
+    void (*destroy)(void *self);
+    const struct mohs_model_info *(*info)(void *self);
+    /* Calls put() for every parameter: how a model is trained from nothing,
+     * and what a checkpoint must hold. */
+    mohs_status (*describe)(void *self,
+                            mohs_status (*put)(void *user,
+                                               const struct mohs_weight_spec *,
+                                               struct mohs_error *),
+                            void *user, struct mohs_error *err);
+    /* Adds one tower to g and returns its projected embedding [n, embed_dim],
+     * not normalised. Marks its taps. [main] */
+    mohs_status (*build)(void *self, const struct mohs_graph_api *api,
+                         struct mohs_graph *g, uint32_t tower,
+                         const struct mohs_tower_inputs *in,
+                         struct mohs_tensor **out, struct mohs_error *err);
+    const void *(*get_extension)(void *self, const char *id); /* may be NULL */
+};
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checkpoints, tokenizers and preprocessing: everything between a model's
+ * files and the tensors its graph takes. The model plugins themselves live
+ * outside the core; registry.h finds them.
+ */
+#ifndef CORE_MODEL_H
+#define CORE_MODEL_H
+
+#include <mohs/ext/weights.h>
+#include <mohs/model.h>
+
+#include "base/base.h"
+#include "image/image.h"
+
+/* ---- checkpoints ------------------------------------------------------ */
+
+/*
+ * Opens a directory (config.json + model.safetensors [+ tokenizer.json or
+ * vocab.json and merges.txt] [+ preprocessor_config.json]) or one
+ * .safetensors file. A lone file takes what is missing from its directory
+ * or, as mohs's own checkpoints do, from its __metadata__ keys "config",
+ * "tokenizer" and "preprocessor" (JSON texts). Tensors are mapped, not
+ * read. Every header is validated: overlaps, holes, duplicate names, sizes.
+ */
+mohs_status weights_open(const char *path, struct mohs_weights **out,
+                         struct mohs_error *err);
+/* An empty set with a configuration only (JSON texts; tokenizer and
+ * preprocessor may be NULL), to be filled with weights_put. */
+mohs_status weights_new(const char *config, const char *tokenizer,
+                        const char *preprocessor, struct mohs_weights **out,
+                        struct mohs_error *err);
+/* Adds or replaces a tensor held in memory. */
+mohs_status weights_put(struct mohs_weights *w, const char *name,
+                        uint32_t n_dims, const uint32_t *dims,
+                        const float *data, struct mohs_error *err);
+void weights_close(struct mohs_weights *w);
+/* Hash over all tensors and the configuration (cached). */
+struct hash128 weights_hash(const struct mohs_weights *w);
+const char *weights_path(const struct mohs_weights *w);
+/* JSON text of a part, or NULL. Borrowed. */
+const char *weights_config(const struct mohs_weights *w);
+const char *weights_tokenizer(const struct mohs_weights *w);
+const char *weights_preprocessor(const struct mohs_weights *w);
+/* Writes one self-contained safetensors file, atomically. f16: store
+ * matrices as half. `meta`: further metadata pairs, NULL-terminated
+ * key, value, key, value. */
+mohs_status weights_save(const struct mohs_weights *w, const char *path,
+                         bool f16, const char *const *meta,
+                         struct mohs_error *err);
+/* Value of a metadata key of the opened file, or NULL. */
+const char *weights_meta(const struct mohs_weights *w, const char *key);
+extern const struct mohs_weights_api weights_api;
+
+/* ---- tokenizers -------------------------------------------------------- */
+
+struct tokenizer;
+/* From the weights' tokenizer parts (a tokenizer.json text, or vocab.json +
+ * merges.txt beside the file). */
+mohs_status tokenizer_open(const struct mohs_weights *w, struct tokenizer **out,
+                           struct mohs_error *err);
+/* From files: a tokenizer.json, or a directory holding one or vocab.json +
+ * merges.txt. */
+mohs_status tokenizer_load(const char *path, struct tokenizer **out,
+                           struct mohs_error *err);
+/* From the text of a tokenizer.json. */
+mohs_status tokenizer_parse(const char *json, size_t n, const char *name,
+                            struct tokenizer **out, struct mohs_error *err);
+void tokenizer_free(struct tokenizer *t);
+/* ids[0..context) with begin, end and padding; *last is the index of the
+ * end token. Texts too long are cut so that the end token stays. Any bytes
+ * are accepted (invalid UTF-8 becomes U+FFFD as Python's decoder does). */
+mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
+                             size_t n, uint32_t context, int32_t *ids,
+                             uint32_t *last, struct mohs_error *err);
+/* Plain ids without begin, end, cut or padding; fresh array. */
+mohs_status tokenizer_ids(const struct tokenizer *t, const char *text, size_t n,
+                          int32_t **ids, size_t *count, struct mohs_error *err);
+/* The text of one id, for reports; borrowed, "" when unknown. */
+const char *tokenizer_text(const struct tokenizer *t, int32_t id);
+/* Learns a byte-level BPE of at most `size` entries from texts (ties by
+ * bytes, so the result is unique) and returns a tokenizer.json text. */
+mohs_status tokenizer_train(const char *const *texts, size_t n, uint32_t size,
+                            char **json, struct mohs_error *err);
+
+/* ---- preprocessing ------------------------------------------------------ */
+
+/* How a picture becomes the model's pixels; from preprocessor_config.json or
+ * the defaults of CLIP. */
+struct preprocess {
+    char profile[32];           /* "pil" */
+    uint32_t height, width;     /* result */
+    uint32_t resize_shortest;   /* 0: squash to height x width */
+    enum image_filter filter;
+    bool center_crop;
+    float mean[3], std[3];
+};
+mohs_status preprocess_from(const struct mohs_weights *w,
+                            const struct mohs_model_info *info,
+                            struct preprocess *out, struct mohs_error *err);
+/* Resize and crop: 8-bit pixels, bit-identical to the reference. */
+mohs_status preprocess_pixels(const struct preprocess *p, const struct image *in,
+                              struct image *out, struct mohs_error *err);
+/* Stable hash of the profile and all its numbers. */
+struct hash128 preprocess_hash(const struct preprocess *p);
+
+#endif

@@ -1,0 +1,1 @@
+# recipes, prelude and documentation that are installed
