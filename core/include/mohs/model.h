@@ -10,8 +10,15 @@
 
 enum { MOHS_TOWER_IMAGE = 1, MOHS_TOWER_TEXT = 2 };
 
+enum {
+    /* The text embedding does not depend on tokens after `last`, so the host
+     * may cut padding away. */
+    MOHS_MODEL_CAUSAL_TEXT = 1u
+};
+
 struct mohs_model_info {
     uint32_t size;
+    uint32_t flags;  /* MOHS_MODEL_* */
     uint32_t towers; /* MOHS_TOWER_* bits */
     uint32_t image_height, image_width;
     uint32_t context_length, vocab_size;

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a recipe's work is scheduled: cells (model x data x corruption x
+ * attack x metric) are collected, planned, and run once each; embeddings go
+ * through the cache, values into the results file. A killed run resumes at
+ * the cell it was in.
+ */
+#ifndef CORE_EVAL_H
+#define CORE_EVAL_H
+
+#include "base/base.h"
+#include "data/data.h"
+#include "eval/encoder.h"
+#include "plugin/registry.h"
+#include "results/results.h"
+
+struct eval;
+
+struct eval_options {
+    const char *results;   /* file, made if missing */
+    const char *cache;     /* directory; NULL: no cache */
+    uint64_t seed;
+    uint64_t memory_bytes; /* device memory for a graph; 0: 1 GiB */
+    uint32_t micro_batch;  /* 0: from the budget */
+    uint32_t workers;      /* decoding threads; 0: one per CPU */
+    uint32_t shard, n_shards; /* cells shard, shard + n_shards, ...; 0, 1 */
+    uint32_t bootstrap;    /* resamples; 0: no intervals */
+    uint32_t thumbnails;   /* pictures kept per cell */
+};
+
+mohs_status eval_open(struct registry *r, const struct eval_options *o,
+                      struct eval **out, struct mohs_error *err);
+void eval_close(struct eval *e);
+
+/* An item with its parameters; a corruption also has a severity. */
+struct eval_item {
+    const struct item *item;
+    void *params; /* taken: freed with item_params_free */
+    uint32_t severity;
+};
+
+/* Named things a recipe makes; owned by the eval. */
+struct eval_model;
+struct eval_data;
+/* label NULL: the file's stem. Weights are opened now, nothing is run. */
+mohs_status eval_add_model(struct eval *e, const char *id, const char *path,
+                           const char *label, struct eval_model **out,
+                           struct mohs_error *err);
+/* Takes d. label NULL: its name. */
+struct eval_data *eval_add_data(struct eval *e, struct dataset *d,
+                                const char *label);
+struct encoder *eval_model_encoder(struct eval_model *m);
+const char *eval_model_label(const struct eval_model *m);
+const struct dataset *eval_data_set(const struct eval_data *d);
+
+struct eval_cell {
+    struct eval_model *model;
+    struct eval_data *data;
+    struct eval_item corruption; /* item NULL: clean */
+    struct eval_item attack;     /* item NULL: none */
+    struct eval_item metric;
+    const struct result_pair *extra; /* further axes, copied */
+    size_t n_extra;
+};
+/* Adds a cell; takes the params of its items, also on failure. A cell equal
+ * to an earlier one is dropped. */
+mohs_status eval_add(struct eval *e, const struct eval_cell *cell,
+                     struct mohs_error *err);
+size_t eval_count(const struct eval *e);
+
+struct eval_run_info {
+    const char *recipe_name, *recipe_text, *args_json;
+};
+/* Runs every cell that the results file lacks. Writes run and provenance. */
+mohs_status eval_run(struct eval *e, const struct eval_run_info *info,
+                     struct mohs_error *err);
+/* Prints cells, passes, bytes and an estimate to stdout; runs nothing. */
+mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err);
+/* Visits the cells added to this eval with their stored results. */
+mohs_status eval_each(struct eval *e,
+                      mohs_status (*fn)(void *user,
+                                        const struct result_cell *cell,
+                                        struct mohs_error *err),
+                      void *user, struct mohs_error *err);
+/* Stores a cell that is not an evaluation (a training curve). */
+mohs_status eval_store(struct eval *e, const struct result_cell *cell,
+                       struct mohs_error *err);
+const char *eval_results_path(const struct eval *e);
+
+/* The seed of an operation: the run's seed, the item and the severity; the
+ * one definition that `mohs corrupt` and recipes share. */
+uint64_t eval_op_seed(uint64_t run_seed, const char *id, uint32_t severity);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * "mohs.victim/1" over an encoder: images (or texts) as samples, the fixed
+ * embeddings of the other modality as candidates.
+ */
+#ifndef CORE_VICTIM_H
+#define CORE_VICTIM_H
+
+#include <mohs/ext/victim.h>
+
+#include "eval/encoder.h"
+
+struct victim_options {
+    struct encoder *encoder;
+    uint32_t tower; /* of the samples */
+    uint32_t n;
+    const uint8_t *const *rgb; /* n pictures of the model's size, or NULL */
+    const char *const *text;   /* n texts, or NULL */
+    const uint64_t *key;
+    const float *candidate;    /* n_candidates * dim, L2-normalised */
+    uint32_t n_candidates;
+    const uint32_t *positive_first, *positive;
+};
+
+/* Borrowed arrays must outlive the victim. */
+mohs_status victim_new(const struct victim_options *o, struct mohs_victim **out,
+                       struct mohs_error *err);
+void victim_free(struct mohs_victim *v);
+/* Embeddings of all samples under the deltas as they are: n * dim. */
+mohs_status victim_embed(struct mohs_victim *v, float *out,
+                         struct mohs_error *err);
+/* Forward and backward passes so far, in samples. */
+void victim_passes(const struct mohs_victim *v, uint64_t *forward,
+                   uint64_t *backward);
+
+/* What the audit of a finished attack says; sizes of deltas over all open
+ * sites. */
+struct victim_audit {
+    double linf_max, l2_max, l2_mean;
+    double rel_l2_max;     /* per token: norm(delta) / norm(clean) */
+    uint64_t out_of_range; /* entries of clean + delta outside [lo, hi] */
+    uint64_t on_padding;   /* non-zero entries at masked tokens */
+    uint64_t non_finite;
+};
+void victim_audit(struct mohs_victim *v, struct victim_audit *out);
+/* Open sites, in the order they were opened; NULL past the end. */
+const struct mohs_site *victim_site(struct mohs_victim *v, size_t i);
+
+#endif
