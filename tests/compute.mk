@@ -1,1 +1,5 @@
-# tests of compute
+check_PROGRAMS += tests/unit/test_compute
+tests_unit_test_compute_SOURCES = %D%/unit/test_compute.c
+tests_unit_test_compute_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_compute_LDADD = core/libcompute.la core/libbase.la \
+	$(CHECK_LIBS) -lpthread -lm
