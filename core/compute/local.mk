@@ -9,6 +9,9 @@ core_libcompute_la_LIBADD = core/libbase.la $(OPENCL_LIBS)
 # theirs here, one line each.
 CORE_CL = core/compute/kernels/common.cl core/compute/kernels/rng.cl
 CORE_CL += core/compute/kernels/gemm.cl
+CORE_CL += core/compute/kernels/elementwise.cl core/compute/kernels/norm.cl
+CORE_CL += core/compute/kernels/embed.cl core/compute/kernels/patch.cl
+CORE_CL += core/compute/kernels/loss.cl core/compute/kernels/optim.cl
 
 CORE_CLH = $(CORE_CL:.cl=.clh)
 EXTRA_DIST += $(CORE_CL)

@@ -54,3 +54,44 @@ inline float16 act16(int act, float16 x)
         return x;
     }
 }
+
+/* ---- rows of any length, sixteen values at a time ---- */
+
+/* Sixteen values, of which the first n count; the rest are 0. */
+inline float16 load_n(const global float *p, uint n)
+{
+    if (n >= 16)
+        return vload16(0, p);
+    float t[16];
+    for (uint i = 0; i < 16; i++)
+        t[i] = i < n ? p[i] : 0.0f;
+    return vload16(0, t);
+}
+
+inline void store_n(global float *p, uint n, float16 v)
+{
+    if (n >= 16) {
+        vstore16(v, 0, p);
+        return;
+    }
+    float t[16];
+    vstore16(v, 0, t);
+    for (uint i = 0; i < n; i++)
+        p[i] = t[i];
+}
+
+inline float sum16(float16 v)
+{
+    float8 a = v.lo + v.hi;
+    float4 b = a.lo + a.hi;
+    float2 c = b.lo + b.hi;
+    return c.x + c.y;
+}
+
+inline float max16(float16 v)
+{
+    float8 a = fmax(v.lo, v.hi);
+    float4 b = fmax(a.lo, a.hi);
+    float2 c = fmax(b.lo, b.hi);
+    return fmax(c.x, c.y);
+}
