@@ -9,7 +9,7 @@
 
 #include "graph/graph_internal.h"
 
-static const struct op *const families[] = { ops_dense,
+static const struct op *const families[] = { ops_dense, ops_attention,
                                              ops_norm, ops_map,
                                              ops_shape, ops_loss };
 enum { N_FAMILIES = sizeof families / sizeof families[0] };

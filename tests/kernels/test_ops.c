@@ -102,6 +102,10 @@ static const struct {
     { "sigmoid_pairs", "f:20,20", "", 0 },
     { "contrastive", "f:9,18 f:9,18 p:1", "", 0 },
     { "sigmoid_loss", "f:9,18 f:9,18 p:1 f:1", "", 0 },
+    { "attention", "f:2,5,24 f:2,5,24 f:2,5,24", "heads=3", 0 },
+    { "attention", "f:2,7,32 f:2,7,32 f:2,7,32", "heads=2 mask=1", 0 },
+    { "attention", "f:3,6,16 f:3,6,16 f:3,6,16 l6:3", "heads=1 mask=2", 0 },
+    { "attention", "f:2,3,40 f:2,18,40 f:2,18,40", "heads=2", 0 },
     { "symmetric_kl", "f:5,21 f:5,21", "", 0 },
 };
 enum { N_CASES = sizeof cases / sizeof cases[0], TEXT = 200 };

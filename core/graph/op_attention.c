@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Multi-head attention and its gradient. */
+#include "config.h"
+
+#include <string.h>
+
+#include "graph/graph_internal.h"
+
+enum { HEADS, MASK, HEAD_MAX = 256 };
+
+/* q, k, v and lengths fit; shared by forward and gradient. */
+static mohs_status fit(const struct node *nd, const struct tensor *lengths,
+                       struct mohs_error *err)
+{
+    const struct tensor *q = nd->in[0], *k = nd->in[1], *v = nd->in[2];
+    uint32_t heads = (uint32_t)nd->attr[HEADS], mask = (uint32_t)nd->attr[MASK];
+    char s[SHAPE_TEXT], t[SHAPE_TEXT], u[SHAPE_TEXT];
+    if (q->n_dims != 3 || k->n_dims != 3 || !same_shape(k, v) ||
+        q->dims[0] != k->dims[0] || q->dims[2] != k->dims[2])
+        return mohs_fail(err, MOHS_E_ARG,
+                         "q %s, k %s, v %s: wanted [n, t, w], [n, s, w] twice",
+                         shape_text(q, s), shape_text(k, t), shape_text(v, u));
+    if (q->dims[2] % heads || q->dims[2] / heads > HEAD_MAX)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "q %s: %u heads do not divide the width into at most "
+                         "%d each",
+                         shape_text(q, s), heads, HEAD_MAX);
+    if (mask == MOHS_MASK_CAUSAL && q->dims[1] != k->dims[1])
+        return mohs_fail(err, MOHS_E_ARG,
+                         "q %s, k %s: a causal mask needs as many keys as "
+                         "queries",
+                         shape_text(q, s), shape_text(k, t));
+    if (mask == MOHS_MASK_LENGTH &&
+        (!lengths || lengths->count != q->dims[0]))
+        return mohs_fail(err, MOHS_E_ARG, "lengths %s: wanted [%u]",
+                         shape_text(lengths, s), q->dims[0]);
+    return MOHS_OK;
+}
+
+static mohs_status attention_shape(struct node *nd, struct mohs_error *err)
+{
+    const struct tensor *q = nd->in[0];
+    RET_IF_ERR(fit(nd, nd->n_in > 3 ? nd->in[3] : NULL, err));
+    RET_IF_ERR(node_out_like(nd, 0, q, err));
+    uint32_t dims[] = { q->dims[0], (uint32_t)nd->attr[HEADS], q->dims[1] };
+    nd->optional = 1u << 1; // log sum exp of every row
+    return node_out(nd, 1, MOHS_F32, 3, dims, err);
+}
+
+static mohs_status attention_run(struct graph *g, struct node *nd,
+                                 struct mohs_error *err)
+{
+    const struct tensor *q = nd->in[0], *k = nd->in[1], *v = nd->in[2];
+    const struct tensor *len = nd->n_in > 3 ? nd->in[3] : NULL;
+    uint32_t heads = (uint32_t)nd->attr[HEADS];
+    return LAUNCH(g, K_ATTEND, "attend", q->dims[1], q->dims[0] * heads, err,
+                  mohs_arg_buffer(q->buf), mohs_arg_buffer(k->buf),
+                  mohs_arg_buffer(v->buf), arg_tensor(len, q),
+                  mohs_arg_buffer(nd->out[0]->buf),
+                  arg_tensor(nd->out[1], nd->out[0]), mohs_arg_u32(q->dims[0]),
+                  mohs_arg_u32(q->dims[1]), mohs_arg_u32(k->dims[1]),
+                  mohs_arg_u32(heads), mohs_arg_u32(q->dims[2] / heads),
+                  mohs_arg_i32((int32_t)nd->attr[MASK]),
+                  mohs_arg_i32(nd->out[1]->buf != NULL));
+}
+
+static void attention_back(struct graph *g, struct node *nd, struct tensor *dy,
+                           const bool *need, struct tensor **din)
+{
+    struct tensor *len = nd->n_in > 3 ? nd->in[3] : NULL;
+    struct tensor *t = graph_op(g, "attention_grad",
+                                INS(nd->in[0], nd->in[1], nd->in[2],
+                                    nd->out[0], nd->out[1], dy, len),
+                                ATTRS({ "heads", nd->attr[HEADS] },
+                                      { "mask", nd->attr[MASK] }));
+    for (int i = 0; t && i < 3; i++)
+        din[i] = need[i] ? t->node->out[i] : NULL;
+}
+
+static mohs_status attention_grad_shape(struct node *nd, struct mohs_error *err)
+{
+    RET_IF_ERR(fit(nd, nd->n_in > 6 ? nd->in[6] : NULL, err));
+    RET_IF_ERR(node_out_like(nd, 0, nd->in[0], err));
+    RET_IF_ERR(node_out_like(nd, 1, nd->in[1], err));
+    return node_out_like(nd, 2, nd->in[2], err);
+}
+
+static mohs_status attention_grad_run(struct graph *g, struct node *nd,
+                                      struct mohs_error *err)
+{
+    const struct tensor *q = nd->in[0], *k = nd->in[1];
+    const struct tensor *len = nd->n_in > 6 ? nd->in[6] : NULL;
+    uint32_t heads = (uint32_t)nd->attr[HEADS];
+    struct mohs_arg args[15];
+    for (int i = 0; i < 3; i++)
+        args[i] = mohs_arg_buffer(nd->in[i]->buf);
+    args[3] = arg_tensor(len, q);
+    for (int i = 3; i < 6; i++)
+        args[i + 1] = mohs_arg_buffer(nd->in[i]->buf);
+    struct mohs_arg shape[] = {
+        mohs_arg_u32(q->dims[0]),
+        mohs_arg_u32(q->dims[1]),
+        mohs_arg_u32(k->dims[1]),
+        mohs_arg_u32(heads),
+        mohs_arg_u32(q->dims[2] / heads),
+        mohs_arg_i32((int32_t)nd->attr[MASK]),
+    };
+    args[7] = mohs_arg_buffer(nd->out[0]->buf);
+    memcpy(args + 8, shape, sizeof shape);
+    RET_IF_ERR(graph_launch(g, K_ATTEND, "attend_grad_q", q->dims[1],
+                            q->dims[0] * heads, args, 14, err));
+    args[7] = mohs_arg_buffer(nd->out[1]->buf);
+    args[8] = mohs_arg_buffer(nd->out[2]->buf);
+    memcpy(args + 9, shape, sizeof shape);
+    return graph_launch(g, K_ATTEND, "attend_grad_kv", k->dims[1],
+                        q->dims[0] * heads, args, 15, err);
+}
+
+static double products(const struct node *nd, double n)
+{
+    const struct tensor *q = nd->in[0], *k = nd->in[1];
+    double pairs = (double)q->count * k->dims[1];
+    return n * 2 * pairs * (nd->attr[MASK] == MOHS_MASK_CAUSAL ? 0.5 : 1.0);
+}
+
+static double attention_flops(const struct node *nd)
+{
+    return products(nd, 2);
+}
+
+static double attention_grad_flops(const struct node *nd)
+{
+    return products(nd, 5);
+}
+
+#define ATTENTION_ATTRS "int heads=1(1..65536), int mask=0(0..2)"
+
+const struct op ops_attention[] = {
+    { .info = { "attention", "q, k, v, int lengths?", ATTENTION_ATTRS,
+                "softmax(q k^T / sqrt d) v per head; q [n, t, heads d], k and "
+                "v [n, s, heads d]; mask 1: keys up to the query, 2: the first "
+                "lengths[n] keys", true },
+      .shape = attention_shape, .run = attention_run, .grad = attention_back,
+      .flops = attention_flops },
+    { .info = { "attention_grad", "q, k, v, y, lse, dy, int lengths?",
+                ATTENTION_ATTRS, "gradients of attention by q, k and v",
+                false },
+      .shape = attention_grad_shape, .run = attention_grad_run,
+      .flops = attention_grad_flops },
+    { .info = { NULL, NULL, NULL, NULL, false } },
+};
