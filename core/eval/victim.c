@@ -510,8 +510,8 @@ const struct mohs_site *victim_site(struct mohs_victim *pub, size_t i)
 
 /* ---- audit ---- */
 
-static void audit_token(const struct mohs_site *s, size_t first, bool padding,
-                        double *square, struct victim_audit *a)
+static double audit_token(const struct mohs_site *s, size_t first, bool padding,
+                          struct victim_audit *a)
 {
     double d2 = 0, x2 = 0;
     for (uint32_t k = 0; k < s->width; k++) {
@@ -522,30 +522,28 @@ static void audit_token(const struct mohs_site *s, size_t first, bool padding,
             a->on_padding++;
         if (y < s->lo || y > s->hi)
             a->out_of_range++;
-        a->linf_max = fmax(a->linf_max, fabs((double)d));
+        a->linf = fmax(a->linf, fabs((double)d));
         d2 += (double)d * d;
         x2 += (double)x * x;
     }
-    *square += d2;
     if (x2 > 0)
-        a->rel_l2_max = fmax(a->rel_l2_max, sqrt(d2 / x2));
+        a->rel_l2 = fmax(a->rel_l2, sqrt(d2 / x2));
+    return d2;
 }
 
-void victim_audit(struct mohs_victim *pub, struct victim_audit *out)
+void victim_audit(struct mohs_victim *pub, uint32_t sample,
+                  struct victim_audit *out)
 {
     struct victim *v = of(pub);
+    double square = 0;
     memset(out, 0, sizeof *out);
-    for (uint32_t i = 0; i < v->o.n; i++) {
-        double square = 0;
-        for (size_t j = 0; j < v->n_sites; j++) {
-            const struct mohs_site *s = &v->site[j];
-            for (uint32_t t = 0; t < s->tokens; t++) {
-                size_t token = (size_t)i * s->tokens + t;
-                audit_token(s, token * s->width, s->mask && !s->mask[token],
-                            &square, out);
-            }
+    for (size_t j = 0; j < v->n_sites; j++) {
+        const struct mohs_site *s = &v->site[j];
+        for (uint32_t t = 0; t < s->tokens; t++) {
+            size_t token = (size_t)sample * s->tokens + t;
+            square += audit_token(s, token * s->width, s->mask && !s->mask[token],
+                                  out);
         }
-        out->l2_max = fmax(out->l2_max, sqrt(square));
-        out->l2_mean += sqrt(square) / v->o.n;
     }
+    out->l2 = sqrt(square);
 }

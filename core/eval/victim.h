@@ -33,16 +33,16 @@ mohs_status victim_embed(struct mohs_victim *v, float *out,
 void victim_passes(const struct mohs_victim *v, uint64_t *forward,
                    uint64_t *backward);
 
-/* What the audit of a finished attack says; sizes of deltas over all open
- * sites. */
+/* What the audit of one attacked sample says, over all open sites. */
 struct victim_audit {
-    double linf_max, l2_max, l2_mean;
-    double rel_l2_max;     /* per token: norm(delta) / norm(clean) */
+    double linf, l2;
+    double rel_l2;      /* largest over tokens: norm(delta) / norm(clean) */
     uint64_t out_of_range; /* entries of clean + delta outside [lo, hi] */
     uint64_t on_padding;   /* non-zero entries at masked tokens */
     uint64_t non_finite;
 };
-void victim_audit(struct mohs_victim *v, struct victim_audit *out);
+void victim_audit(struct mohs_victim *v, uint32_t sample,
+                  struct victim_audit *out);
 /* Open sites, in the order they were opened; NULL past the end. */
 const struct mohs_site *victim_site(struct mohs_victim *v, size_t i);
 

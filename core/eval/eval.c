@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* The session: what a recipe makes, its cells, and running them once each. */
+#include "config.h"
+
+#include "eval/eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mohs/rng.h>
+
+#include "eval/session.h"
+
+uint64_t eval_op_seed(uint64_t run_seed, const char *id, uint32_t severity)
+{
+    return mohs_rng_fork(mohs_rng_fork(run_seed, hash_str64(id)), severity);
+}
+
+mohs_status eval_open(struct registry *r, const struct eval_options *o,
+                      struct eval **out, struct mohs_error *err)
+{
+    struct eval *e = xcalloc(1, sizeof *e);
+    mohs_status st;
+    e->registry = r;
+    e->o = *o;
+    e->arena = arena_new();
+    if (!e->o.memory_bytes)
+        e->o.memory_bytes = (uint64_t)1 << 30;
+    if (!e->o.n_shards)
+        e->o.n_shards = 1;
+    if (e->o.shard >= e->o.n_shards) {
+        st = mohs_fail(err, MOHS_E_ARG, "shard %u of %u", e->o.shard, e->o.n_shards);
+        goto out;
+    }
+    e->results_path = xstrdup(o->results);
+    e->pool = pool_new(o->workers);
+    if (o->cache)
+        OUT_IF_ERR(cache_open(o->cache, &e->cache, err));
+    *out = e;
+    return MOHS_OK;
+out:
+    eval_close(e);
+    return st;
+}
+
+static void data_free(struct eval_data *d)
+{
+    if (d->pixels)
+        free(d->pixels[0]);
+    free(d->pixels);
+    free(d->content);
+    free(d->label);
+    dataset_free(d->set);
+    free(d);
+}
+
+static void item_drop(struct eval_item *i)
+{
+    if (i->item && i->params)
+        item_params_free(i->item, i->params);
+    i->params = NULL;
+}
+
+void eval_close(struct eval *e)
+{
+    if (!e)
+        return;
+    for (size_t i = 0; i < e->n_cells; i++) {
+        struct cell *c = &e->cell[i];
+        item_drop(&c->spec.corruption);
+        item_drop(&c->spec.attack);
+        item_drop(&c->spec.metric);
+        free(c->corruption_params);
+        free(c->attack_params);
+        free(c->metric_params);
+    }
+    free(e->cell);
+    for (struct eval_model *m = e->models, *next; m; m = next) {
+        next = m->next;
+        encoder_close(m->encoder);
+        free(m->label);
+        free(m);
+    }
+    for (struct eval_data *d = e->data, *next; d; d = next) {
+        next = d->next;
+        data_free(d);
+    }
+    results_close(e->results);
+    cache_close(e->cache);
+    pool_free(e->pool);
+    arena_free(e->arena);
+    free(e->results_path);
+    free(e);
+}
+
+mohs_status eval_add_model(struct eval *e, const char *id, const char *path,
+                           const char *label, struct eval_model **out,
+                           struct mohs_error *err)
+{
+    struct encoder *enc;
+    RET_IF_ERR(encoder_open(e->registry, id, path, &enc, err));
+    encoder_limits(enc, e->o.memory_bytes, e->o.micro_batch);
+    struct eval_model *m = xcalloc(1, sizeof *m);
+    m->encoder = enc;
+    m->label = label ? xstrdup(label) : path_stem(path);
+    m->next = e->models;
+    e->models = m;
+    *out = m;
+    return MOHS_OK;
+}
+
+struct eval_data *eval_add_data(struct eval *e, struct dataset *d,
+                                const char *label)
+{
+    struct eval_data *x = xcalloc(1, sizeof *x);
+    x->set = d;
+    x->label = xstrdup(label ? label : d->name);
+    x->next = e->data;
+    e->data = x;
+    return x;
+}
+
+struct encoder *eval_model_encoder(struct eval_model *m)
+{
+    return m->encoder;
+}
+
+const char *eval_model_label(const struct eval_model *m)
+{
+    return m->label;
+}
+
+const struct dataset *eval_data_set(const struct eval_data *d)
+{
+    return d->set;
+}
+
+const char *eval_results_path(const struct eval *e)
+{
+    return e->results_path;
+}
+
+/* ---- cells ---- */
+
+struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c)
+{
+    struct hasher *h = hasher_new();
+    struct hash128 m = encoder_text_hash(c->model->encoder);
+    struct hash128 p = preprocess_hash(encoder_preprocess(c->model->encoder));
+    hasher_str(h, "cell/1");
+    hasher_u64(h, m.hi);
+    hasher_u64(h, m.lo);
+    hasher_u64(h, p.hi);
+    hasher_u64(h, p.lo);
+    hasher_u64(h, c->data->set->hash.hi);
+    hasher_u64(h, c->data->set->hash.lo);
+    item_hash(h, &c->corruption);
+    item_hash(h, &c->attack);
+    item_hash(h, &c->metric);
+    hasher_u64(h, e->o.seed);
+    hasher_u64(h, e->o.bootstrap);
+    hasher_str(h, c->model->label);
+    hasher_str(h, c->data->label);
+    for (size_t i = 0; i < c->n_extra; i++) {
+        hasher_str(h, c->extra[i].key);
+        hasher_str(h, c->extra[i].value);
+    }
+    return hasher_end(h);
+}
+
+static char *params_of(const struct eval_item *i, bool all)
+{
+    struct str s = { 0 };
+    str_add(&s, "");
+    if (i->item)
+        item_params_text(i->item, i->params, all, &s);
+    return s.s;
+}
+
+static mohs_status check_cell(const struct eval_cell *c, struct mohs_error *err)
+{
+    const struct mohs_model_info *info = encoder_info(c->model->encoder);
+    const struct dataset *d = c->data->set;
+    const struct mohs_corruption_ops *ops =
+        c->corruption.item ? c->corruption.item->item->ops : NULL;
+    if (!c->metric.item)
+        return mohs_fail(err, MOHS_E_ARG, "cell: no metric");
+    if (info->towers != (MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT))
+        return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: needs an image and a text tower",
+                         c->model->label);
+    if (!d->n_images || !d->n_texts)
+        return mohs_fail(err, MOHS_E_ARG, "%s: %zu images and %zu texts",
+                         c->data->label, d->n_images, d->n_texts);
+    if (ops && (c->corruption.severity < 1 || c->corruption.severity > 5))
+        return mohs_fail(err, MOHS_E_ARG, "%s: severity %u is outside 1..5",
+                         c->corruption.item->item->id, c->corruption.severity);
+    if (ops && (ops->flags & MOHS_CORRUPTION_DEPTH) && !d->image[0].depth_path)
+        return mohs_fail(err, MOHS_E_ARG, "%s: data set %s has no depth maps",
+                         c->corruption.item->item->id, c->data->label);
+    if (ops && c->attack.item)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "cell: %s and %s in one cell; attacks take clean pictures",
+                         c->corruption.item->item->id, c->attack.item->item->id);
+    return MOHS_OK;
+}
+
+static struct result_pair *copy_pairs(struct arena *a, const struct result_pair *p,
+                                      size_t n)
+{
+    struct result_pair *out = arena_alloc(a, n * sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        out[i].key = arena_strdup(a, p[i].key);
+        out[i].value = arena_strdup(a, p[i].value);
+    }
+    return out;
+}
+
+mohs_status eval_add(struct eval *e, const struct eval_cell *spec,
+                     struct mohs_error *err)
+{
+    struct cell c = { .spec = *spec };
+    mohs_status st = check_cell(spec, err);
+    if (st >= 0)
+        c.hash = eval_cell_hash(e, spec);
+    for (size_t i = 0; st >= 0 && i < e->n_cells; i++)
+        if (e->cell[i].hash.hi == c.hash.hi && e->cell[i].hash.lo == c.hash.lo)
+            st = 1;
+    if (st != MOHS_OK) {
+        item_drop(&c.spec.corruption);
+        item_drop(&c.spec.attack);
+        item_drop(&c.spec.metric);
+        return st < 0 ? st : MOHS_OK;
+    }
+    c.spec.extra = copy_pairs(e->arena, spec->extra, spec->n_extra);
+    c.corruption_params = params_of(&c.spec.corruption, false);
+    c.attack_params = params_of(&c.spec.attack, false);
+    c.metric_params = params_of(&c.spec.metric, true);
+    if (e->n_cells == e->cap_cells) {
+        e->cap_cells = e->cap_cells ? 2 * e->cap_cells : 64;
+        e->cell = xrealloc(e->cell, e->cap_cells * sizeof *e->cell);
+    }
+    e->cell[e->n_cells++] = c;
+    return MOHS_OK;
+}
+
+size_t eval_count(const struct eval *e)
+{
+    return e->n_cells;
+}
+
+/* ---- storing ---- */
+
+enum { PAIRS_MAX = 48 };
+
+struct pairs {
+    struct result_pair v[PAIRS_MAX];
+    size_t n;
+};
+
+static void pair(struct pairs *p, const char *key, const char *value)
+{
+    if (p->n < PAIRS_MAX)
+        p->v[p->n++] = (struct result_pair) { key, value };
+}
+
+static void hex_pair(struct arena *a, struct pairs *p, const char *key,
+                     struct hash128 h)
+{
+    char *s = arena_alloc(a, 33);
+    hash_hex(h, s);
+    pair(p, key, s);
+}
+
+static void item_pairs(struct arena *a, struct pairs *p, const char *kind,
+                       const struct eval_item *i)
+{
+    if (!i->item)
+        return;
+    struct str s = { 0 };
+    str_add(&s, "");
+    item_params_text(i->item, i->params, true, &s);
+    pair(p, arena_printf(a, "%s_params", kind), arena_strdup(a, s.s));
+    str_free(&s);
+    pair(p, arena_printf(a, "%s_plugin", kind),
+         arena_printf(a, "%s %s", i->item->plugin->id, i->item->plugin->version));
+    pair(p, arena_printf(a, "%s_plugin_hash", kind), i->item->hash);
+}
+
+static void axes_of(struct arena *a, const struct cell *c, struct pairs *p)
+{
+    const struct eval_cell *s = &c->spec;
+    pair(p, "model", s->model->label);
+    pair(p, "data", s->data->label);
+    if (s->corruption.item) {
+        pair(p, "corruption", s->corruption.item->item->id);
+        pair(p, "severity", arena_printf(a, "%u", s->corruption.severity));
+        if (*c->corruption_params)
+            pair(p, "corruption_params", c->corruption_params);
+    }
+    if (s->attack.item) {
+        pair(p, "attack", s->attack.item->item->id);
+        if (*c->attack_params)
+            pair(p, "attack_params", c->attack_params);
+    }
+    pair(p, "metric", s->metric.item->item->id);
+    for (size_t i = 0; i < s->n_extra; i++)
+        pair(p, s->extra[i].key, s->extra[i].value);
+}
+
+static void provenance_of(const struct eval *e, struct arena *a,
+                          const struct cell *c, struct pairs *p)
+{
+    const struct eval_cell *s = &c->spec;
+    struct encoder *enc = s->model->encoder;
+    const struct preprocess *pre = encoder_preprocess(enc);
+    struct compute *dev;
+    pair(p, "mohs", PACKAGE_VERSION);
+    pair(p, "weights", encoder_path(enc));
+    hex_pair(a, p, "model_hash", encoder_hash(enc));
+    hex_pair(a, p, "tokenizer_hash", encoder_text_hash(enc));
+    pair(p, "model_plugin", encoder_item(enc)->plugin->id);
+    pair(p, "model_plugin_hash", encoder_item(enc)->hash);
+    pair(p, "preprocess", arena_printf(a, "%s %ux%u", pre->profile, pre->width,
+                                       pre->height));
+    hex_pair(a, p, "preprocess_hash", preprocess_hash(pre));
+    hex_pair(a, p, "data_hash", s->data->set->hash);
+    pair(p, "split", s->data->set->split ? s->data->set->split : "");
+    pair(p, "images", arena_printf(a, "%zu", s->data->set->n_images));
+    pair(p, "texts", arena_printf(a, "%zu", s->data->set->n_texts));
+    item_pairs(a, p, "corruption", &s->corruption);
+    item_pairs(a, p, "attack", &s->attack);
+    item_pairs(a, p, "metric", &s->metric);
+    pair(p, "seed", arena_printf(a, "%llu", (unsigned long long)e->o.seed));
+    pair(p, "bootstrap", arena_printf(a, "%u", e->o.bootstrap));
+    if (registry_compute(e->registry, &dev, NULL) >= 0) {
+        pair(p, "device", compute_device(dev)->name);
+        pair(p, "device_hash", compute_fingerprint(dev));
+    }
+}
+
+static void add_thumbnails(struct eval *e, struct arena *a, const struct cell *c,
+                           struct result_artefact *out, size_t *n, struct str *png)
+{
+    const struct dataset *d = c->spec.data->set;
+    for (uint32_t i = 0; i < e->o.thumbnails && i < d->n_images; i++)
+        for (int delta = 0; delta < (c->spec.attack.item ? 2 : 1); delta++) {
+            struct str *s = &png[*n];
+            if (!thumbnail(e, &c->spec, i, delta, s))
+                continue;
+            out[*n] = (struct result_artefact) {
+                .name = arena_printf(a, "%s:%s", delta ? "delta" : "thumb",
+                                     d->image[i].id),
+                .media_type = "image/png", .data = s->s, .n = s->n };
+            ++*n;
+        }
+}
+
+static mohs_status store(struct eval *e, struct cell *c, struct measured *m,
+                         double seconds, struct mohs_error *err)
+{
+    struct arena *a = arena_new();
+    struct pairs axes = { .n = 0 }, prov = { .n = 0 };
+    size_t n = 0, cap = 2 * (size_t)e->o.thumbnails + 1;
+    struct result_artefact *art = xcalloc(cap, sizeof *art);
+    struct str *png = xcalloc(cap, sizeof *png);
+    axes_of(a, c, &axes);
+    provenance_of(e, a, c, &prov);
+    add_thumbnails(e, a, c, art, &n, png);
+    struct result_cell rc = {
+        .hash = c->hash,
+        .axis = axes.v,
+        .n_axes = axes.n,
+        .provenance = prov.v,
+        .n_provenance = prov.n,
+        .value = m->value,
+        .n_values = m->n_values,
+        .samples = { m->columns, m->n_columns, m->samples.n_rows, m->samples.value,
+                     m->samples.cluster, NULL },
+        .artefact = art,
+        .n_artefacts = n,
+        .seconds = seconds,
+    };
+    mohs_status st = results_put(e->results, e->run, &rc, err);
+    for (size_t i = 0; i < cap; i++)
+        str_free(&png[i]);
+    free(png);
+    free(art);
+    arena_free(a);
+    return st;
+}
+
+mohs_status eval_store(struct eval *e, const struct result_cell *cell,
+                       struct mohs_error *err)
+{
+    if (!e->results)
+        RET_IF_ERR(results_open(e->results_path, &e->results, err));
+    if (!e->run)
+        RET_IF_ERR(results_run(e->results, "", "", "{}", e->o.seed, NULL, 0, &e->run,
+                               err));
+    return results_put(e->results, e->run, cell, err);
+}
+
+/* ---- running ---- */
+
+static const char *cell_name(struct arena *a, const struct cell *c)
+{
+    const struct eval_cell *s = &c->spec;
+    if (s->corruption.item)
+        return arena_printf(a, "%s on %s, %s:%u", s->model->label, s->data->label,
+                            s->corruption.item->item->id, s->corruption.severity);
+    return arena_printf(a, "%s on %s, %s", s->model->label, s->data->label,
+                        s->attack.item ? s->attack.item->item->id : "clean");
+}
+
+static mohs_status run_cell(struct eval *e, struct cell *c, struct mohs_error *err)
+{
+    struct measured m;
+    double t0 = now_s();
+    RET_IF_ERR(measure_cell(e, &c->spec, &m, err));
+    mohs_status st = store(e, c, &m, now_s() - t0, err);
+    measured_free(&m);
+    if (st >= 0 && e->cache)
+        st = cache_flush(e->cache, err);
+    return st;
+}
+
+static mohs_status run_cells(struct eval *e, size_t *done, struct mohs_error *err)
+{
+    struct arena *a = arena_new();
+    mohs_status st = MOHS_OK;
+    for (size_t i = e->o.shard; i < e->n_cells && st >= 0; i += e->o.n_shards) {
+        struct cell *c = &e->cell[i];
+        const char *name = cell_name(a, c);
+        progress_note("%s", name);
+        if (results_has(e->results, c->hash)) {
+            st = results_link(e->results, e->run, c->hash, err);
+        } else {
+            st = run_cell(e, c, err);
+            ++*done;
+            if (st < 0)
+                err_prefix(err, st, "%s", name);
+        }
+        progress_set(i + 1);
+        if (st >= 0 && interrupted)
+            st = mohs_fail(err, MOHS_E_CANCELLED, "interrupted");
+    }
+    arena_free(a);
+    return st;
+}
+
+mohs_status eval_run(struct eval *e, const struct eval_run_info *info,
+                     struct mohs_error *err)
+{
+    double t0 = now_s();
+    size_t done = 0;
+    if (!e->results)
+        RET_IF_ERR(results_open(e->results_path, &e->results, err));
+    char shard[32];
+    snprintf(shard, sizeof shard, "%u/%u", e->o.shard, e->o.n_shards);
+    struct result_pair facts[] = { { "mohs", PACKAGE_VERSION }, { "shard", shard } };
+    if (!e->run)
+        RET_IF_ERR(results_run(e->results, info->recipe_name, info->recipe_text,
+                               info->args_json, e->o.seed, facts, 2, &e->run, err));
+    progress_start("cells", e->n_cells);
+    mohs_status st = run_cells(e, &done, err);
+    progress_end();
+    uint64_t now, peak = 0;
+    struct compute *dev;
+    if (done && registry_compute(e->registry, &dev, NULL) >= 0)
+        compute_memory(dev, &now, &peak);
+    mohs_status end = results_run_end(e->results, e->run,
+                                      st >= 0 ? "done" : status_name(st),
+                                      now_s() - t0, peak, st >= 0 ? err : NULL);
+    if (st < 0)
+        return st;
+    log_info("%zu cells, %zu computed, %.1f s; peak memory: device %.1f MiB, "
+             "process %.1f MiB", e->n_cells, done, now_s() - t0,
+             (double)peak / (1 << 20), (double)rss_peak_bytes() / (1 << 20));
+    return end;
+}
+
+struct visit {
+    struct eval *e;
+    mohs_status (*fn)(void *, const struct result_cell *, struct mohs_error *);
+    void *user;
+};
+
+static mohs_status visit_own(void *user, const struct result_cell *rc,
+                             struct mohs_error *err)
+{
+    struct visit *v = user;
+    for (size_t i = 0; i < v->e->n_cells; i++)
+        if (v->e->cell[i].hash.hi == rc->hash.hi && v->e->cell[i].hash.lo == rc->hash.lo)
+            return v->fn(v->user, rc, err);
+    return MOHS_OK;
+}
+
+mohs_status eval_each(struct eval *e,
+                      mohs_status (*fn)(void *user,
+                                        const struct result_cell *cell,
+                                        struct mohs_error *err),
+                      void *user, struct mohs_error *err)
+{
+    struct visit v = { e, fn, user };
+    if (!e->results)
+        return MOHS_OK;
+    return results_each(e->results, visit_own, &v, err);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this room share; eval.h is its door. */
+#ifndef CORE_SESSION_H
+#define CORE_SESSION_H
+
+#include "cache/cache.h"
+#include "eval/eval.h"
+
+struct eval_model {
+    struct encoder *encoder;
+    char *label;
+    struct eval_model *next;
+};
+
+struct eval_data {
+    struct dataset *set;
+    char *label;
+    struct hash128 *content; /* per image, of the file's bytes; made lazily */
+    /* pictures at one model's size, kept when they are small */
+    struct hash128 pixels_of;
+    uint8_t **pixels;
+    struct eval_data *next;
+};
+
+struct cell {
+    struct eval_cell spec;
+    struct hash128 hash;
+    char *corruption_params, *attack_params, *metric_params;
+};
+
+struct eval {
+    struct registry *registry;
+    struct eval_options o;
+    char *results_path;
+    struct results *results;
+    struct cache *cache;
+    struct pool *pool;
+    struct eval_model *models;
+    struct eval_data *data;
+    struct cell *cell;
+    size_t n_cells, cap_cells;
+    struct arena *arena; /* extra axes */
+    int64_t run;
+    /* totals of this process, for the closing line and for estimates */
+    double flops, device_s;
+};
+
+/* Pictures i0..i0+n of d at the model's size; rgb[j] is borrowed when
+ * *owned is NULL, else *owned is one block to free. */
+mohs_status data_pixels(struct eval *e, struct eval_data *d, struct encoder *enc,
+                        const uint32_t *index, uint32_t n, const uint8_t **rgb,
+                        uint8_t **owned, struct mohs_error *err);
+
+/* Embedding rows of a cell's images and texts, through the cache. */
+mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
+                         struct mohs_error *err);
+mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
+                        struct mohs_error *err);
+
+/* What an attack did to each sample; see victim_audit. */
+enum { AUDIT_LINF, AUDIT_L2, AUDIT_REL_L2, AUDIT_RANGE, AUDIT_PADDING,
+       AUDIT_BAD, AUDIT_DIM };
+/* Attacks the samples of one tower; rows of embeddings and of audits. Also
+ * needs the clean embeddings of both sides. */
+mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
+                           uint32_t tower, const float *image, const float *text,
+                           float *out, float *audit, struct mohs_error *err);
+/* Which towers the cell's attack touches: from its parameter "tap". */
+uint32_t attack_towers(const struct eval_item *attack);
+
+/* PNG of picture i as the model of the cell sees it; NULL when not to be
+ * had. delta: the magnified perturbation instead. */
+bool thumbnail(struct eval *e, const struct eval_cell *c, uint32_t i, bool delta,
+               struct str *png);
+
+/* A metric's values with intervals, and for attacks what they did. */
+struct measured {
+    struct result_value *value;
+    size_t n_values;
+    struct mohs_samples samples;
+    const char *const *columns;
+    uint32_t n_columns;
+    void *self; /* keeps the names above alive */
+    const struct mohs_metric_ops *ops;
+    struct arena *arena;
+};
+mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
+                         struct measured *out, struct mohs_error *err);
+void measured_free(struct measured *m);
+
+struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c);
+/* Hash state of an item: plugin, version, id, parameters, severity. */
+void item_hash(struct hasher *h, const struct eval_item *i);
+
+#endif
