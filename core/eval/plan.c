@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a run would take, without running it: cells, passes, device memory
+ * and an estimate of the time from the device's measured rate.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "eval/session.h"
+#include "eval/victim.h"
+
+/* Before anything was measured: a modest rate per compute unit. */
+static const double GUESS_FLOPS_PER_UNIT = 40e9;
+
+struct tally {
+    uint64_t forward, backward; /* samples */
+    double flops;
+};
+
+struct model_plan {
+    const struct eval_model *m;
+    uint64_t bytes;
+    double image_flops, text_flops; /* per sample */
+};
+
+static mohs_status plan_model(struct eval_model *m, uint32_t images,
+                              uint32_t texts, struct model_plan *out,
+                              struct mohs_error *err)
+{
+    struct graph_cost c;
+    uint32_t batch;
+    memset(out, 0, sizeof *out);
+    out->m = m;
+    RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_IMAGE, images, &c, &batch, err));
+    out->bytes = c.arena_bytes + c.packed_bytes;
+    out->image_flops = c.flops / batch;
+    RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_TEXT, texts, &c, &batch, err));
+    out->bytes += c.arena_bytes + c.packed_bytes;
+    out->text_flops = c.flops / batch;
+    // parameters of both towers, once
+    struct params *p;
+    RET_IF_ERR(encoder_params(m->encoder, &p, err));
+    for (size_t i = 0; i < params_count(p); i++) {
+        uint32_t dims[MOHS_DIMS_MAX], n = params_shape(p, i, dims);
+        uint64_t count = 1;
+        for (uint32_t k = 0; k < n; k++)
+            count *= dims[k];
+        out->bytes += count * sizeof(float);
+    }
+    return MOHS_OK;
+}
+
+/* The number parameter `name`, or def: "steps" and "restarts" are what
+ * attacks conventionally call theirs. */
+static double int_param(const struct eval_item *a, const char *name, double def)
+{
+    const struct mohs_item *it = a->item->item;
+    for (uint32_t i = 0; i < it->n_params; i++) {
+        const struct mohs_param *p =
+            (const struct mohs_param *)((const char *)it->params +
+                                        (size_t)i * it->param_stride);
+        if (p->type == MOHS_P_INT && !strcmp(p->name, name)) {
+            int32_t x;
+            memcpy(&x, (const char *)a->params + p->offset, sizeof x);
+            return x;
+        }
+    }
+    return def;
+}
+
+static void plan_cell(const struct eval_cell *c, const struct model_plan *m,
+                      struct tally *t)
+{
+    uint64_t ni = c->data->set->n_images, nt = c->data->set->n_texts;
+    memset(t, 0, sizeof *t);
+    t->forward = ni + nt;
+    t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
+    if (!c->attack.item)
+        return;
+    uint64_t steps = (uint64_t)(int_param(&c->attack, "steps", 1) *
+                                int_param(&c->attack, "restarts", 1));
+    uint32_t towers = attack_towers(&c->attack);
+    for (uint32_t tower = MOHS_TOWER_IMAGE; tower <= MOHS_TOWER_TEXT; tower++) {
+        if (!(towers & tower))
+            continue;
+        uint64_t n = tower == MOHS_TOWER_IMAGE ? ni : nt;
+        double one = tower == MOHS_TOWER_IMAGE ? m->image_flops : m->text_flops;
+        t->forward += n * (steps + 2);
+        t->backward += n * steps;
+        t->flops += (double)n * one * (2.0 * (double)steps + 2);
+    }
+}
+
+static double measured_rate(struct compute *dev)
+{
+    char *path = path_join(cache_dir(), "rate");
+    char *text = NULL;
+    double rate = GUESS_FLOPS_PER_UNIT * compute_device(dev)->units, x;
+    size_t n = strlen(compute_fingerprint(dev));
+    if (file_exists(path) && file_read(path, 4096, &text, NULL, NULL) >= 0 &&
+        !strncmp(text, compute_fingerprint(dev), n) && text[n] == ' ' &&
+        str_to_double(text + n + 1, &x) && x > 0)
+        rate = x;
+    free(text);
+    free(path);
+    return rate;
+}
+
+void plan_remember_rate(struct eval *e)
+{
+    struct compute *dev;
+    if (e->flops <= 0 || e->device_s < 0.5 ||
+        registry_compute(e->registry, &dev, NULL) < 0)
+        return;
+    char *path = path_join(cache_dir(), "rate");
+    char *text = xasprintf("%s %.6g", compute_fingerprint(dev),
+                           e->flops / e->device_s);
+    file_write(path, text, strlen(text), NULL);
+    free(text);
+    free(path);
+}
+
+double plan_flops(const struct eval_cell *c, struct mohs_error *err)
+{
+    struct model_plan m;
+    struct tally t;
+    if (plan_model(c->model, (uint32_t)c->data->set->n_images,
+                   (uint32_t)c->data->set->n_texts, &m, err) < 0)
+        return 0;
+    plan_cell(c, &m, &t);
+    return t.flops;
+}
+
+static void print_cell(const struct cell *c, const struct tally *t, bool stored,
+                       bool json, bool last)
+{
+    const struct eval_cell *s = &c->spec;
+    struct str what = { 0 };
+    if (s->corruption.item)
+        str_addf(&what, "%s:%u", s->corruption.item->item->id,
+                 s->corruption.severity);
+    else
+        str_add(&what, s->attack.item ? s->attack.item->item->id : "clean");
+    if (json) {
+        struct str b = { 0 };
+        str_add(&b, "    {\"model\": ");
+        str_add_json(&b, s->model->label);
+        str_add(&b, ", \"data\": ");
+        str_add_json(&b, s->data->label);
+        str_add(&b, ", \"condition\": ");
+        str_add_json(&b, what.s);
+        printf("%s, \"forward\": %llu, \"backward\": %llu, \"flops\": %.6g, "
+               "\"stored\": %s}%s\n", b.s, (unsigned long long)t->forward,
+               (unsigned long long)t->backward, t->flops,
+               stored ? "true" : "false", last ? "" : ",");
+        str_free(&b);
+    } else {
+        printf("%-20s %-16s %-22s %9llu %9llu  %s\n", s->model->label,
+               s->data->label, what.s, (unsigned long long)t->forward,
+               (unsigned long long)t->backward, stored ? "stored" : "");
+    }
+    str_free(&what);
+}
+
+/* Similarities of the largest data set: both sides and one tile. */
+static uint64_t metric_bytes(const struct eval *e)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < e->n_cells; i++) {
+        const struct eval_cell *c = &e->cell[i].spec;
+        uint64_t ni = c->data->set->n_images, nt = c->data->set->n_texts;
+        uint64_t b = (ni + nt) * encoder_info(c->model->encoder)->embed_dim * 4;
+        most = b > most ? b : most;
+    }
+    return most;
+}
+
+mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
+{
+    struct model_plan *plans = NULL;
+    size_t n_plans = 0, todo = 0;
+    struct tally total = { 0 };
+    uint64_t bytes = metric_bytes(e);
+    struct compute *dev;
+    mohs_status st;
+    if (!e->results && file_exists(e->results_path))
+        RET_IF_ERR(results_open_readonly(e->results_path, &e->results, err));
+    OUT_IF_ERR(registry_compute(e->registry, &dev, err));
+    if (json)
+        printf("{\n  \"version\": 1,\n  \"cells\": [\n");
+    else
+        printf("%-20s %-16s %-22s %9s %9s\n", "model", "data", "condition",
+               "forward", "backward");
+    for (size_t i = 0; i < e->n_cells; i++) {
+        struct cell *c = &e->cell[i];
+        struct model_plan *m = NULL;
+        for (size_t k = 0; k < n_plans; k++)
+            if (plans[k].m == c->spec.model)
+                m = &plans[k];
+        if (!m) {
+            plans = xrealloc(plans, (n_plans + 1) * sizeof *plans);
+            m = &plans[n_plans++];
+            OUT_IF_ERR(plan_model(c->spec.model,
+                                  (uint32_t)c->spec.data->set->n_images,
+                                  (uint32_t)c->spec.data->set->n_texts, m, err));
+            bytes += m->bytes;
+        }
+        struct tally t;
+        plan_cell(&c->spec, m, &t);
+        bool stored = e->results && results_has(e->results, c->hash);
+        bool mine = i % e->o.n_shards == e->o.shard;
+        if (!stored && mine) {
+            total.forward += t.forward;
+            total.backward += t.backward;
+            total.flops += t.flops;
+            todo++;
+        }
+        print_cell(c, &t, stored, json, i + 1 == e->n_cells);
+    }
+    double seconds = total.flops / measured_rate(dev);
+    double mib = (double)bytes / (1 << 20);
+    if (json)
+        printf("  ],\n  \"todo\": %zu, \"forward\": %llu, \"backward\": %llu,\n"
+               "  \"flops\": %.6g, \"device_bytes\": %llu, \"seconds\": %.1f\n}\n",
+               todo, (unsigned long long)total.forward,
+               (unsigned long long)total.backward, total.flops,
+               (unsigned long long)bytes, seconds);
+    else
+        printf("%zu of %zu cells to compute: at most %llu forward and %llu backward "
+               "passes, %.3g Gflop, device memory %.1f MiB, about %.0f s on %s\n",
+               todo, e->n_cells, (unsigned long long)total.forward,
+               (unsigned long long)total.backward, total.flops / 1e9, mib, seconds,
+               compute_device(dev)->name);
+    st = MOHS_OK;
+out:
+    free(plans);
+    return st;
+}
