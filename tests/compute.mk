@@ -3,3 +3,10 @@ tests_unit_test_compute_SOURCES = %D%/unit/test_compute.c
 tests_unit_test_compute_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_compute_LDADD = core/libcompute.la core/libbase.la \
 	$(CHECK_LIBS) -lpthread -lm
+
+check_PROGRAMS += tests/unit/test_compute_attention
+tests_unit_test_compute_attention_SOURCES = \
+	%D%/unit/test_compute_attention.c %D%/unit/compute_test.h
+tests_unit_test_compute_attention_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_compute_attention_LDADD = core/libcompute.la core/libbase.la \
+	$(CHECK_LIBS) -lpthread -lm

@@ -175,3 +175,18 @@ void compute_memory(const struct compute *c, uint64_t *now, uint64_t *peak)
     if (peak)
         *peak = c->mem_peak;
 }
+
+mohs_status scratch_get(struct compute *c, size_t bytes,
+                        struct mohs_buffer **out, struct mohs_error *err)
+{
+    *out = NULL;
+    if (!c->scratch || c->scratch->bytes < bytes) {
+        // what is enqueued keeps its own reference inside OpenCL
+        struct mohs_buffer *old = c->scratch;
+        c->scratch = NULL;
+        buffer_unref(old);
+        RET_IF_ERR(buffer_new(c, bytes, &c->scratch, err));
+    }
+    *out = buffer_ref(c->scratch);
+    return MOHS_OK;
+}

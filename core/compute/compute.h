@@ -114,4 +114,46 @@ mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
  * room keeps one growing scratch buffer of its own, this is for planning. */
 size_t gemm_scratch_bytes(struct compute *c, const struct gemm *g);
 
+/* ---- attention, fused ---- */
+
+/* Head rows inside a token matrix: token i of sample b begins at
+ * off + (b * t + i) * ld, its head h at + h * d; off and ld in floats. q, k
+ * and v may be slices of one matrix. */
+struct attention_rows {
+    struct mohs_buffer *buf;
+    size_t off;
+    uint32_t ld;
+};
+
+/*
+ * out = softmax(scale q k^T + mask) v for n samples, each with tq queries,
+ * tk keys and `heads` heads of width d (at most 256). mask: MOHS_MASK_*;
+ * causal: query i sees keys 0..i; length: it sees keys below lengths[b] (int32
+ * [n]; a sample of length 0 gives zeros). lse [n, heads, tq] receives the log
+ * of the softmax sum and may be NULL; the backward pass needs it. Sums run in
+ * ascending key order, so a row never depends on batch or padding. Offsets
+ * are in elements.
+ */
+struct attention {
+    uint32_t n, tq, tk, heads, d;
+    int mask;
+    float scale;
+    struct attention_rows q, k, v, out;
+    struct mohs_buffer *lse, *lengths;
+    size_t lse_off, lengths_off;
+};
+mohs_status attention_forward(struct compute *c, const struct attention *a,
+                          struct mohs_error *err);
+
+/* Gradients from dout; `fwd` describes the forward call, out and lse
+ * included. dq.buf NULL skips dq; dk.buf and dv.buf NULL (both) skip dk and
+ * dv. The results must not overlap the inputs; they may be slices of one
+ * matrix. */
+struct attention_grad {
+    struct attention fwd;
+    struct attention_rows dout, dq, dk, dv;
+};
+mohs_status attention_backward(struct compute *c, const struct attention_grad *g,
+                               struct mohs_error *err);
+
 #endif

@@ -46,7 +46,7 @@ struct compute {
     uint64_t mem_now, mem_peak;
     struct mohs_program *programs;
     uint32_t cache_hits, cache_stores; /* of the disk program cache */
-    struct mohs_buffer *scratch;       /* of gemm_run, grows */
+    struct mohs_buffer *scratch;       /* see scratch_get */
 };
 
 struct mohs_buffer {
@@ -66,6 +66,11 @@ mohs_status cl_fail(struct mohs_error *err, cl_int e, const char *fmt, ...);
 
 void compute_ref(struct compute *c);
 void compute_drop(struct compute *c);
+
+/* The room's one scratch buffer, at least `bytes` large; a new reference.
+ * Its content lasts until the next caller: launches are in order. */
+mohs_status scratch_get(struct compute *c, size_t bytes,
+                        struct mohs_buffer **out, struct mohs_error *err);
 
 void program_free(struct mohs_program *p);
 

@@ -1,6 +1,6 @@
 # compute: the only room that knows OpenCL
 noinst_LTLIBRARIES += core/libcompute.la
-core_libcompute_la_SOURCES = %D%/api.c %D%/buffer.c %D%/compute.h \
+core_libcompute_la_SOURCES = %D%/api.c %D%/attention.c %D%/buffer.c %D%/compute.h \
 	%D%/compute_impl.h %D%/device.c %D%/errors_cl.c %D%/gemm.c %D%/probe.c \
 	%D%/probe.h %D%/program.c %D%/program_cache.c %D%/sources.c
 core_libcompute_la_LIBADD = core/libbase.la $(OPENCL_LIBS)
@@ -13,6 +13,7 @@ CORE_CL += core/compute/kernels/elementwise.cl core/compute/kernels/norm.cl
 CORE_CL += core/compute/kernels/embed.cl core/compute/kernels/patch.cl
 CORE_CL += core/compute/kernels/loss.cl core/compute/kernels/optim.cl
 CORE_CL += core/compute/kernels/attend.cl
+CORE_CL += core/compute/kernels/attention.cl
 
 CORE_CLH = $(CORE_CL:.cl=.clh)
 EXTRA_DIST += $(CORE_CL)

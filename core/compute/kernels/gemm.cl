@@ -27,7 +27,7 @@ kernel void gemm_any(global const float *a, ulong a_off, ulong as_i, ulong as_k,
         y += bias[bias_off + j];
     if (flags & 4)
         pre[pre_off + i * ldp + j] = y;
-    y = act16(act, (float16)(y)).s0;
+    y = act1(act, y);
     if (flags & 2)
         y += res[res_off + i * ldr + j];
     if (flags & 8)
