@@ -5,3 +5,10 @@ tests_kernels_test_ops_SOURCES = %D%/kernels/test_ops.c %D%/kernels/ops_ref.c \
 tests_kernels_test_ops_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_kernels_test_ops_LDADD = core/libgraph.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_graph
+tests_unit_test_graph_SOURCES = %D%/unit/test_graph.c %D%/unit/graph_model.c \
+	%D%/unit/graph_model.h
+tests_unit_test_graph_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_graph_LDADD = core/libgraph.la core/libcompute.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+EXTRA_DIST += docs/ops.md

@@ -42,21 +42,32 @@ static struct tensor **slot(struct grads *s, struct tensor *t)
     return &s->of[t->node->id];
 }
 
-/* part + have, inside the node that makes part when that can add and nothing
- * else reads it. `fresh`: part was made for this purpose just now. */
-static struct tensor *sum(struct graph *g, struct tensor *have,
-                          struct tensor *part, bool fresh)
+/* Makes the node behind `part` add `have`, when it can and `have` is there
+ * before it runs. */
+static bool absorb(struct tensor *have, struct tensor *part)
 {
     struct node *nd = part->node;
-    int acc = fresh && nd && part == nd->out[0] ? nd->op->acc : 0;
-    bool before = nd && (have->kind != T_NODE || have->node->id < nd->id);
-    if (acc && before && same_shape(have, part) && !nd->in[acc]) {
-        nd->in[acc] = have;
-        if (nd->n_in <= (uint32_t)acc)
-            nd->n_in = (uint32_t)acc + 1;
-        nd->inplace |= 1u << acc;
+    int acc = nd && part == nd->out[0] ? nd->op->acc : 0;
+    if (!acc || !same_shape(have, part) ||
+        (nd->n_in > (uint32_t)acc && nd->in[acc]) ||
+        (have->kind == T_NODE && have->node->id >= nd->id))
+        return false;
+    nd->in[acc] = have;
+    if (nd->n_in <= (uint32_t)acc)
+        nd->n_in = (uint32_t)acc + 1;
+    nd->inplace |= 1u << acc;
+    return true;
+}
+
+/* have + part. Nodes from id `fresh` on were made just now for one of them
+ * alone, so the other can be added there. */
+static struct tensor *sum(struct graph *g, struct tensor *have,
+                          struct tensor *part, uint32_t fresh)
+{
+    if (part->kind == T_NODE && part->node->id >= fresh && absorb(have, part))
         return part;
-    }
+    if (have->kind == T_NODE && have->node->id >= fresh && absorb(part, have))
+        return have;
     return OP(g, "add", have, part);
 }
 
@@ -80,10 +91,7 @@ static void backward(struct grads *s, struct node *nd, struct tensor *dy)
         if (!need[i] || !din[i])
             continue;
         struct tensor **p = slot(s, nd->in[i]);
-        bool fresh = din[i]->kind == T_NODE && din[i]->node->id >= before;
-        for (uint32_t j = 0; j < i; j++)
-            fresh = fresh && din[j] != din[i];
-        *p = *p ? sum(g, *p, din[i], fresh) : din[i];
+        *p = *p ? sum(g, *p, din[i], before) : din[i];
     }
     g->near = near;
 }

@@ -138,8 +138,8 @@ static mohs_status map2_shape(struct node *nd, struct mohs_error *err)
     bool ok = b->n_dims <= a->n_dims || b->count == 1;
     for (uint32_t i = 0; ok && b->count > 1 && i < b->n_dims; i++) {
         uint32_t da = a->dims[a->n_dims - b->n_dims + i];
-        ok = b->dims[i] == da || (i == 0 && b->n_dims < a->n_dims &&
-                                  b->dims[i] > da);
+        ok = b->dims[i] == da || (i == 0 && b->n_dims > 1 &&
+                                  b->n_dims < a->n_dims && b->dims[i] > da);
     }
     char s[SHAPE_TEXT], t[SHAPE_TEXT];
     if (!ok)
