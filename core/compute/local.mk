@@ -12,7 +12,6 @@ CORE_CL += core/compute/kernels/gemm.cl
 CORE_CL += core/compute/kernels/elementwise.cl core/compute/kernels/norm.cl
 CORE_CL += core/compute/kernels/embed.cl core/compute/kernels/patch.cl
 CORE_CL += core/compute/kernels/loss.cl core/compute/kernels/optim.cl
-CORE_CL += core/compute/kernels/attend.cl
 CORE_CL += core/compute/kernels/attention.cl
 
 CORE_CLH = $(CORE_CL:.cl=.clh)

@@ -78,7 +78,7 @@ struct graph_cost {
     uint64_t weight_bytes;  /* parameters used, once */
     uint64_t packed_bytes;  /* packed copies of weights, once per parameter
                                set, whatever the number of graphs */
-    uint64_t scratch_bytes; /* most that gemm borrows, once per device */
+    uint64_t scratch_bytes; /* most that one node borrows, once per device */
     double flops, bytes;    /* one run */
     uint32_t nodes;
 };

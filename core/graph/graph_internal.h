@@ -105,8 +105,7 @@ struct tap {
     struct tensor *x, *delta;
 };
 
-enum kernel_file { K_ELEMENTWISE, K_NORM, K_EMBED, K_PATCH, K_LOSS, K_ATTEND,
-                   K_FILES };
+enum kernel_file { K_ELEMENTWISE, K_NORM, K_EMBED, K_PATCH, K_LOSS, K_FILES };
 
 struct graph {
     struct compute *c;

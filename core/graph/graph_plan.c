@@ -227,9 +227,11 @@ static void cost_node(struct graph *g, const struct node *nd)
     for (uint32_t i = 0; i < nd->n_out; i++)
         k->bytes += nd->out[i]->st ? 4.0 * (double)nd->out[i]->count : 0;
     struct gemm gm;
-    if (!dense_gemm(nd, &gm))
-        return;
-    uint64_t scratch = gemm_scratch_bytes(g->c, &gm);
+    uint64_t scratch = 0;
+    if (dense_gemm(nd, &gm))
+        scratch = gemm_scratch_bytes(g->c, &gm);
+    else if (strcmp(nd->op->info.name, "attention_grad") == 0)
+        scratch = nd->in[4]->count * 4; // as large as the log-sum-exp
     if (scratch > k->scratch_bytes)
         k->scratch_bytes = scratch;
 }

@@ -10,7 +10,6 @@
 static const char *const kernel_files[K_FILES] = {
     [K_ELEMENTWISE] = "elementwise", [K_NORM] = "norm", [K_EMBED] = "embed",
     [K_PATCH] = "patch",             [K_LOSS] = "loss",
-    [K_ATTEND] = "attend",
 };
 
 /* ---- memory ----------------------------------------------------------- */

@@ -2,7 +2,7 @@
 /* Multi-head attention and its gradient. */
 #include "config.h"
 
-#include <string.h>
+#include <math.h>
 
 #include "graph/graph_internal.h"
 
@@ -47,21 +47,33 @@ static mohs_status attention_shape(struct node *nd, struct mohs_error *err)
     return node_out(nd, 1, MOHS_F32, 3, dims, err);
 }
 
+static struct attention_rows rows(const struct tensor *t)
+{
+    return (struct attention_rows){ t->buf, 0, dim_last(t) };
+}
+
+static struct attention describe(const struct node *nd,
+                                 const struct tensor *out,
+                                 const struct tensor *lse,
+                                 const struct tensor *lengths)
+{
+    const struct tensor *q = nd->in[0], *k = nd->in[1], *v = nd->in[2];
+    uint32_t heads = (uint32_t)nd->attr[HEADS], d = dim_last(q) / heads;
+    return (struct attention){
+        .n = q->dims[0], .tq = q->dims[1], .tk = k->dims[1], .heads = heads,
+        .d = d, .mask = (int)nd->attr[MASK],
+        .scale = (float)(1.0 / sqrt((double)d)),
+        .q = rows(q), .k = rows(k), .v = rows(v), .out = rows(out),
+        .lse = lse->buf, .lengths = lengths ? lengths->buf : NULL,
+    };
+}
+
 static mohs_status attention_run(struct graph *g, struct node *nd,
                                  struct mohs_error *err)
 {
-    const struct tensor *q = nd->in[0], *k = nd->in[1], *v = nd->in[2];
-    const struct tensor *len = nd->n_in > 3 ? nd->in[3] : NULL;
-    uint32_t heads = (uint32_t)nd->attr[HEADS];
-    return LAUNCH(g, K_ATTEND, "attend", q->dims[1], q->dims[0] * heads, err,
-                  mohs_arg_buffer(q->buf), mohs_arg_buffer(k->buf),
-                  mohs_arg_buffer(v->buf), arg_tensor(len, q),
-                  mohs_arg_buffer(nd->out[0]->buf),
-                  arg_tensor(nd->out[1], nd->out[0]), mohs_arg_u32(q->dims[0]),
-                  mohs_arg_u32(q->dims[1]), mohs_arg_u32(k->dims[1]),
-                  mohs_arg_u32(heads), mohs_arg_u32(q->dims[2] / heads),
-                  mohs_arg_i32((int32_t)nd->attr[MASK]),
-                  mohs_arg_i32(nd->out[1]->buf != NULL));
+    struct attention a = describe(nd, nd->out[0], nd->out[1],
+                                  nd->n_in > 3 ? nd->in[3] : NULL);
+    return attention_forward(g->c, &a, err);
 }
 
 static void attention_back(struct graph *g, struct node *nd, struct tensor *dy,
@@ -88,32 +100,15 @@ static mohs_status attention_grad_shape(struct node *nd, struct mohs_error *err)
 static mohs_status attention_grad_run(struct graph *g, struct node *nd,
                                       struct mohs_error *err)
 {
-    const struct tensor *q = nd->in[0], *k = nd->in[1];
-    const struct tensor *len = nd->n_in > 6 ? nd->in[6] : NULL;
-    uint32_t heads = (uint32_t)nd->attr[HEADS];
-    struct mohs_arg args[15];
-    for (int i = 0; i < 3; i++)
-        args[i] = mohs_arg_buffer(nd->in[i]->buf);
-    args[3] = arg_tensor(len, q);
-    for (int i = 3; i < 6; i++)
-        args[i + 1] = mohs_arg_buffer(nd->in[i]->buf);
-    struct mohs_arg shape[] = {
-        mohs_arg_u32(q->dims[0]),
-        mohs_arg_u32(q->dims[1]),
-        mohs_arg_u32(k->dims[1]),
-        mohs_arg_u32(heads),
-        mohs_arg_u32(q->dims[2] / heads),
-        mohs_arg_i32((int32_t)nd->attr[MASK]),
+    struct attention_grad a = {
+        .fwd = describe(nd, nd->in[3], nd->in[4],
+                        nd->n_in > 6 ? nd->in[6] : NULL),
+        .dout = rows(nd->in[5]),
+        .dq = rows(nd->out[0]),
+        .dk = rows(nd->out[1]),
+        .dv = rows(nd->out[2]),
     };
-    args[7] = mohs_arg_buffer(nd->out[0]->buf);
-    memcpy(args + 8, shape, sizeof shape);
-    RET_IF_ERR(graph_launch(g, K_ATTEND, "attend_grad_q", q->dims[1],
-                            q->dims[0] * heads, args, 14, err));
-    args[7] = mohs_arg_buffer(nd->out[1]->buf);
-    args[8] = mohs_arg_buffer(nd->out[2]->buf);
-    memcpy(args + 9, shape, sizeof shape);
-    return graph_launch(g, K_ATTEND, "attend_grad_kv", k->dims[1],
-                        q->dims[0] * heads, args, 15, err);
+    return attention_backward(g->c, &a, err);
 }
 
 static double products(const struct node *nd, double n)

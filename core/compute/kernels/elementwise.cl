@@ -6,44 +6,21 @@
 
 /* Function codes: 1..6 are MOHS_ACT_*; op_map.c lists the same. */
 enum {
-    F_GELU = 1, F_QUICK_GELU, F_SILU, F_RELU, F_GELU_TANH, F_TANH, F_SIGMOID,
-    F_SOFTPLUS, F_EXP, F_LOG, F_AFFINE, F_CLAMP, F_SQUARE, F_SQRT,
+    F_SIGMOID = 7, F_SOFTPLUS, F_EXP, F_LOG, F_AFFINE, F_CLAMP, F_SQUARE,
+    F_SQRT,
     G_ADD = 32, G_SUB, G_MUL, G_DIV, G_CLAMP,
     G_ACT = 64
 };
 
-float16 sigmoid16(float16 x)
-{
-    return 1.0f / (1.0f + exp(-x));
-}
-
-/* tanh(sqrt(2/pi) (x + 0.044715 x^3)) */
-float16 inner_tanh(float16 x)
-{
-    return tanh(0.7978845608028654f * (x + 0.044715f * x * x * x));
-}
-
 float16 apply1(int f, float16 x, float p, float q)
 {
     switch (f) {
-    case F_GELU:
-        return 0.5f * x * (1.0f + erf(x * 0.7071067811865476f));
-    case F_QUICK_GELU:
-        return x * sigmoid16(1.702f * x);
-    case F_SILU:
-        return x * sigmoid16(x);
-    case F_RELU:
-        return fmax(x, 0.0f);
-    case F_GELU_TANH:
-        return 0.5f * x * (1.0f + inner_tanh(x));
-    case F_TANH:
-        return tanh(x);
     case F_SIGMOID:
-        return sigmoid16(x);
+        return 1.0f / (1.0f + exp16(-x));
     case F_SOFTPLUS:
-        return fmax(x, 0.0f) + log1p(exp(-fabs(x)));
+        return fmax(x, 0.0f) + log1p(exp16(-fabs(x)));
     case F_EXP:
-        return exp(x);
+        return exp16(x);
     case F_LOG:
         return log(x);
     case F_AFFINE:
@@ -52,40 +29,25 @@ float16 apply1(int f, float16 x, float p, float q)
         return fmin(fmax(x, p), q);
     case F_SQUARE:
         return x * x;
-    default:
+    case F_SQRT:
         return sqrt(x);
+    default:
+        return act16(f, x);
     }
 }
 
-/* Derivative of activation f at x. */
+/* Derivative of f, an activation, sigmoid or softplus, at x. */
 float16 slope(int f, float16 x)
 {
-    float16 s, t;
+    float16 s;
     switch (f) {
-    case F_GELU:
-        return 0.5f * (1.0f + erf(x * 0.7071067811865476f)) +
-               x * exp(-0.5f * x * x) * 0.3989422804014327f;
-    case F_QUICK_GELU:
-        s = sigmoid16(1.702f * x);
-        return s * (1.0f + 1.702f * x * (1.0f - s));
-    case F_SILU:
-        s = sigmoid16(x);
-        return s * (1.0f + x * (1.0f - s));
-    case F_RELU:
-        return select((float16)(0.0f), (float16)(1.0f), x > 0.0f);
-    case F_GELU_TANH:
-        t = inner_tanh(x);
-        return 0.5f * (1.0f + t) +
-               0.5f * x * (1.0f - t * t) * 0.7978845608028654f *
-                   (1.0f + 0.134145f * x * x);
-    case F_TANH:
-        t = tanh(x);
-        return 1.0f - t * t;
     case F_SIGMOID:
-        s = sigmoid16(x);
+        s = 1.0f / (1.0f + exp16(-x));
         return s * (1.0f - s);
-    default: // softplus
-        return sigmoid16(x);
+    case F_SOFTPLUS:
+        return 1.0f / (1.0f + exp16(-x));
+    default:
+        return act_grad16(f, x);
     }
 }
 

@@ -14,10 +14,10 @@ kernel void cross_entropy_rows(const global float *x, const global int *target,
         float16 s = 0.0f;
         uint i = 0;
         for (; i + 16 <= m; i += 16)
-            s += exp(vload16(0, p + i) - top);
+            s += exp16(vload16(0, p + i) - top);
         float sum = sum16(s);
         for (; i < m; i++)
-            sum += exp(p[i] - top);
+            sum += exp1(p[i] - top);
         float l = top + log(sum);
         uint t = targeted ? (uint)target[r] : r;
         lse[r] = l;
@@ -38,7 +38,7 @@ kernel void cross_entropy_rows_grad(const global float *dloss,
         ulong at = (ulong)r * m;
         for (uint i = 0; i < m; i += 16)
             store_n(dx + at + i, m - i,
-                    exp(load_n(x + at + i, m - i) - lse[r]) * g);
+                    exp16(load_n(x + at + i, m - i) - lse[r]) * g);
         uint t = targeted ? (uint)target[r] : r;
         if (t < m)
             dx[at + t] -= g;
@@ -47,7 +47,7 @@ kernel void cross_entropy_rows_grad(const global float *dloss,
 
 float16 softplus16(float16 x)
 {
-    return fmax(x, 0.0f) + log1p(exp(-fabs(x)));
+    return fmax(x, 0.0f) + log1p(exp16(-fabs(x)));
 }
 
 /* loss[r] = sum over i of softplus(-z x), z = 1 for i == r, else -1. */
@@ -81,7 +81,7 @@ kernel void sigmoid_rows_grad(const global float *dloss, const global float *x,
         ulong at = (ulong)r * m;
         for (uint i = 0; i < m; i += 16) {
             float16 v = load_n(x + at + i, m - i);
-            store_n(dx + at + i, m - i, g / (1.0f + exp(-v)));
+            store_n(dx + at + i, m - i, g / (1.0f + exp16(-v)));
         }
         if (r < m)
             dx[at + r] -= g;

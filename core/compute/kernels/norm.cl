@@ -181,7 +181,7 @@ float row_max(const global float *x, uint k)
 /* Sixteen exp(x - m), 0 behind n. */
 float16 exp_n(const global float *x, uint n, float m)
 {
-    float16 v = exp(load_n(x, n) - m);
+    float16 v = exp16(load_n(x, n) - m);
     if (n < 16)
         v = select((float16)(0.0f), v,
                    (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
@@ -257,6 +257,6 @@ kernel void log_softmax_rows_grad(const global float *dy, const global float *y,
         for (uint i = 0; i < k; i += 16)
             store_n(dx + at + i, k - i,
                     load_n(dy + at + i, k - i) -
-                        exp(load_n(y + at + i, k - i)) * total);
+                        exp16(load_n(y + at + i, k - i)) * total);
     }
 }
