@@ -1,1 +1,53 @@
 # tests of plugin
+PLUGIN_TEST_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
+	$(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_plugin_load tests/unit/test_plugin_params
+tests_unit_test_plugin_load_SOURCES = %D%/unit/test_plugin_load.c
+tests_unit_test_plugin_load_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_plugin_load_LDADD = $(PLUGIN_TEST_LDADD)
+tests_unit_test_plugin_params_SOURCES = %D%/unit/test_plugin_params.c
+tests_unit_test_plugin_params_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_plugin_params_LDADD = $(PLUGIN_TEST_LDADD)
+
+# Modules that nobody installs: libtool builds a .so only for an -rpath.
+TEST_MODULE = -module -avoid-version -shared -rpath /nowhere $(SAN_CFLAGS)
+check_LTLIBRARIES += tests/plugins/good/good.la tests/plugins/bad/bad_abi.la \
+	tests/plugins/bad/bad_entry.la tests/plugins/bad/bad_init.la \
+	tests/plugins/bad/bad_nothing.la tests/plugins/bad/bad_null.la \
+	tests/plugins/bad/bad_short.la tests/plugins/bad/bad_table.la \
+	tests/plugins/bad/bad_undefined.la tests/plugins/bad/duplicate.la \
+	tests/plugins/bad/healthy.la
+BAD_SOURCE = %D%/plugins/bad.c
+tests_plugins_good_good_la_SOURCES = %D%/plugins/good.c
+tests_plugins_good_good_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_abi_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_abi_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_ABI
+tests_plugins_bad_bad_abi_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_entry_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_entry_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_ENTRY
+tests_plugins_bad_bad_entry_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_init_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_init_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_INIT
+tests_plugins_bad_bad_init_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_nothing_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_nothing_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_NOTHING
+tests_plugins_bad_bad_nothing_la_CFLAGS = $(AM_CFLAGS) -Wno-unused-const-variable
+tests_plugins_bad_bad_nothing_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_null_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_null_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_NULL
+tests_plugins_bad_bad_null_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_short_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_short_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_SHORT
+tests_plugins_bad_bad_short_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_table_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_table_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_TABLE
+tests_plugins_bad_bad_table_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_bad_undefined_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_bad_undefined_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_UNDEFINED
+tests_plugins_bad_bad_undefined_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_duplicate_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_duplicate_la_CPPFLAGS = $(AM_CPPFLAGS) -DID='"t_gain"'
+tests_plugins_bad_duplicate_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_bad_healthy_la_SOURCES = $(BAD_SOURCE)
+tests_plugins_bad_healthy_la_CPPFLAGS = $(AM_CPPFLAGS) -DID='"t_healthy"'
+tests_plugins_bad_healthy_la_LDFLAGS = $(TEST_MODULE)

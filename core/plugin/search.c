@@ -43,10 +43,10 @@ const char *build_tree(void)
     snprintf(top, sizeof top, "%s", program_dir());
     for (int up = 0; up < 4 && *top; up++) {
         char *status = path_join(top, "config.status");
-        char *plugins = path_join(top, "plugins");
-        bool here = file_exists(status) && dir_exists(plugins);
+        char *ours = path_join(top, "core/mohs-plugin.pc");
+        bool here = file_exists(status) && file_exists(ours);
         free(status);
-        free(plugins);
+        free(ours);
         if (here)
             return top;
         char *slash = strrchr(top, '/');

@@ -346,7 +346,7 @@ static mohs_status items_check(const struct mohs_plugin *p, struct mohs_error *e
     if (!p->items || !p->items[0])
         return mohs_fail(err, MOHS_E_PLUGIN, "%s: offers no items", p->id);
     for (size_t i = 0; p->items[i]; i++) {
-        int kind;
+        int kind = -1;
         if (i >= ITEMS_MAX)
             return mohs_fail(err, MOHS_E_PLUGIN,
                              "%s: more than %d items, or no NULL at the end",

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands, in the order help shows them. */
+#include "config.h"
+
+#include "cli/cli.h"
+
+const struct cli_command *const cli_commands[] = {
+    &command_list,    &command_info,
+    &command_devices, &command_doctor, &command_help,
+    NULL,
+};
