@@ -1,1 +1,9 @@
-# tests of results
+check_PROGRAMS += tests/unit/test_results tests/unit/test_stats
+RESULTS_TEST_LIBS = core/libresults.la core/libbase.la $(CHECK_LIBS) -lpthread -lm
+tests_unit_test_results_SOURCES = %D%/unit/test_results.c
+tests_unit_test_results_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_results_LDADD = $(RESULTS_TEST_LIBS) $(JANSSON_LIBS)
+tests_unit_test_stats_SOURCES = %D%/unit/test_stats.c %D%/golden/stats.h
+tests_unit_test_stats_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_stats_LDADD = $(RESULTS_TEST_LIBS)
+EXTRA_DIST += %D%/golden/stats.py

@@ -21,7 +21,8 @@ void results_close(struct results *r);
 struct result_pair {
     const char *key, *value;
 };
-/* Starts (or continues) a run: recipe path and text, arguments as JSON,
+/* Starts a run, or continues the last one with the same recipe, arguments,
+ * seed and facts that is not "done": recipe path and text, arguments as JSON,
  * seed, mohs version, device. Returns its id. Cells are deduplicated by hash
  * across runs of one file. */
 mohs_status results_run(struct results *r, const char *recipe_name,
@@ -78,7 +79,31 @@ mohs_status results_each(struct results *r,
                                            const struct result_cell *cell,
                                            struct mohs_error *err),
                          void *user, struct mohs_error *err);
-/* Samples of a cell; free with results_samples_free. */
+/* The same for one cell; MOHS_E_ARG when it is not there. */
+mohs_status results_cell(struct results *r, struct hash128 cell,
+                         mohs_status (*fn)(void *user,
+                                           const struct result_cell *cell,
+                                           struct mohs_error *err),
+                         void *user, struct mohs_error *err);
+struct result_run {
+    int64_t id;
+    const char *recipe_name, *recipe_text, *args_json;
+    const char *state;   /* "running" also after a kill; "done", ... */
+    const char *started; /* UTC, ISO 8601 */
+    uint64_t seed, peak_bytes, n_cells;
+    uint32_t starts;
+    double seconds;
+    const struct result_pair *facts;
+    size_t n_facts;
+};
+/* Visits runs in the order of their start. */
+mohs_status results_each_run(struct results *r,
+                             mohs_status (*fn)(void *user,
+                                               const struct result_run *run,
+                                               struct mohs_error *err),
+                             void *user, struct mohs_error *err);
+/* Samples of a cell (n_rows 0: none stored); free with
+ * results_samples_free. */
 mohs_status results_samples(struct results *r, struct hash128 cell,
                             struct result_samples *out, struct mohs_error *err);
 void results_samples_free(struct result_samples *s);
