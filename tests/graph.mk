@@ -12,3 +12,8 @@ tests_unit_test_graph_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_graph_LDADD = core/libgraph.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
 EXTRA_DIST += docs/ops.md
+check_PROGRAMS += tests/kernels/test_optim
+tests_kernels_test_optim_SOURCES = %D%/kernels/test_optim.c
+tests_kernels_test_optim_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_kernels_test_optim_LDADD = core/libgraph.la core/libcompute.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
