@@ -10,3 +10,10 @@ tests_unit_test_compute_attention_SOURCES = \
 tests_unit_test_compute_attention_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_compute_attention_LDADD = core/libcompute.la core/libbase.la \
 	$(CHECK_LIBS) -lpthread -lm
+
+check_PROGRAMS += tests/kernels/test_gemm
+tests_kernels_test_gemm_SOURCES = %D%/kernels/test_gemm.c \
+	%D%/unit/compute_test.h
+tests_kernels_test_gemm_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_kernels_test_gemm_LDADD = core/libcompute.la core/libbase.la \
+	$(CHECK_LIBS) -lpthread -lm

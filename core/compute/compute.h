@@ -99,13 +99,16 @@ struct gemm {
     struct mohs_buffer *a, *b, *c, *bias, *residual, *pre;
     size_t a_off, b_off, c_off, bias_off, residual_off, pre_off;
     uint32_t lda, ldb, ldc, ldr, ldp; /* ldr: residual, ldp: pre */
-    struct mohs_buffer *b_packed; /* from gemm_pack_b, or NULL */
+    struct mohs_buffer *b_packed; /* from gemm_pack_b, or NULL: then b and
+                                   * ldb are not looked at */
+    size_t b_packed_off;          /* floats */
 };
 mohs_status gemm_run(struct compute *c, const struct gemm *g,
                      struct mohs_error *err);
 /* Bytes of the packed form of op(B) [k,n] on this device; 0 when the device
  * does not pack. */
 size_t gemm_packed_bytes(struct compute *c, uint32_t n, uint32_t k);
+/* packed_off in floats. */
 mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
                         uint32_t ldb, bool b_trans, uint32_t n, uint32_t k,
                         struct mohs_buffer *packed, size_t packed_off,

@@ -31,6 +31,13 @@ struct mohs_program {
     struct mohs_program *next;
 };
 
+/* A way to multiply matrices; see gemm.c. */
+struct gemm_form {
+    const char *name;
+    bool packs;
+    uint32_t mr, nv;
+};
+
 struct compute {
     int refs; /* the owner's and one per live buffer */
     cl_platform_id platform;
@@ -46,6 +53,7 @@ struct compute {
     uint64_t mem_now, mem_peak;
     struct mohs_program *programs;
     uint32_t cache_hits, cache_stores; /* of the disk program cache */
+    const struct gemm_form *gemm_form; /* chosen at first use */
     struct mohs_buffer *scratch;       /* see scratch_get */
 };
 

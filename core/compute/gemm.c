@@ -1,13 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Matrix products: checks the description, chooses the kernel for the
- * device, packs operands where that kernel wants it.
+ * device, packs B where that kernel wants it. MOHS_GEMM names a form: cpu16
+ * (wide vectors), cpu8 (half as wide), tiled (local memory).
  */
 #include "config.h"
 
 #include "compute/compute_impl.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum { F_BIAS = 1, F_RESIDUAL = 2, F_PRE = 4, F_ACCUMULATE = 8 };
+enum { TILED_SIDE = 16, TILED_TILE = 64, PACK_CHUNK = 256 };
+/* Largest tile of one work-item (RB and NP of gemm_cpu.cl), and how many
+ * work-items each compute unit should get for balance. */
+enum { RB_MAX = 4, NP_MAX = 8, ITEMS_PER_UNIT = 12 };
+
+/* ---- what suits the device ---- */
+
+/* A strip of mr rows times a panel of 16 nv columns fits the registers: 32
+ * of 512 bits, 16 of 256 or 128 bits. */
+static const struct gemm_form forms[] = {
+    { "cpu16", true, 12, 2 },
+    { "cpu8", true, 6, 1 },
+    { "tiled", false, 0, 0 },
+};
+
+static const struct gemm_form *form_of(struct compute *c)
+{
+    if (c->gemm_form)
+        return c->gemm_form;
+    cl_uint width = 0;
+    clGetDeviceInfo(c->dev, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width,
+                    &width, NULL);
+    const char *want = getenv("MOHS_GEMM");
+    c->gemm_form = c->info.type != MOHS_DEVICE_CPU ? &forms[2] :
+                   width >= 16 ? &forms[0] : &forms[1];
+    for (size_t i = 0; want && i < sizeof forms / sizeof *forms; i++)
+        if (!strcmp(want, forms[i].name))
+            c->gemm_form = &forms[i];
+    return c->gemm_form;
+}
+
+static uint32_t ceil_div(uint32_t a, uint32_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static uint32_t panels_of(const struct gemm_form *f, uint32_t n)
+{
+    return ceil_div(n, f->nv * 16);
+}
+
+size_t gemm_packed_bytes(struct compute *c, uint32_t n, uint32_t k)
+{
+    const struct gemm_form *f = form_of(c);
+    if (!f->packs)
+        return 0;
+    return (size_t)panels_of(f, n) * f->nv * 16 * ceil_div(k, 16) * 16 *
+           sizeof(float);
+}
+
+size_t gemm_scratch_bytes(struct compute *c, const struct gemm *g)
+{
+    return g->b_packed ? 0 : gemm_packed_bytes(c, g->n, g->k);
+}
+
+/* ---- checks ---- */
 
 /* An operand of rows x cols floats, row stride ld, must lie in b. */
 static mohs_status check_operand(const char *what, const struct mohs_buffer *b,
@@ -29,7 +89,8 @@ static mohs_status check_operand(const char *what, const struct mohs_buffer *b,
     return MOHS_OK;
 }
 
-static mohs_status check(const struct gemm *g, struct mohs_error *err)
+static mohs_status check(struct compute *c, const struct gemm *g,
+                         struct mohs_error *err)
 {
     uint32_t m = g->m, n = g->n, k = g->k;
     RET_IF_ERR(check_operand("a", g->a, g->a_off, g->a_trans ? k : m,
@@ -37,6 +98,10 @@ static mohs_status check(const struct gemm *g, struct mohs_error *err)
     if (!g->b_packed)
         RET_IF_ERR(check_operand("b", g->b, g->b_off, g->b_trans ? n : k,
                                  g->b_trans ? k : n, g->ldb, err));
+    else
+        RET_IF_ERR(check_operand("packed b", g->b_packed, g->b_packed_off, 1,
+                                 gemm_packed_bytes(c, n, k) / sizeof(float),
+                                 UINT32_MAX, err));
     RET_IF_ERR(check_operand("c", g->c, g->c_off, m, n, g->ldc, err));
     if (g->bias)
         RET_IF_ERR(check_operand("bias", g->bias, g->bias_off, 1, n, n, err));
@@ -48,59 +113,109 @@ static mohs_status check(const struct gemm *g, struct mohs_error *err)
     return MOHS_OK;
 }
 
-static int flags_of(const struct gemm *g)
+/* ---- running ---- */
+
+struct arg_list {
+    struct mohs_arg a[32];
+    uint32_t n;
+};
+
+static void add_buffer(struct arg_list *l, struct mohs_buffer *b, size_t off)
 {
-    return (g->bias ? F_BIAS : 0) | (g->residual ? F_RESIDUAL : 0) |
-           (g->pre ? F_PRE : 0) | (g->accumulate ? F_ACCUMULATE : 0);
+    l->a[l->n++] = mohs_arg_buffer(b);
+    l->a[l->n++] = mohs_arg_u64(off);
 }
 
-mohs_status gemm_run(struct compute *c, const struct gemm *g,
-                     struct mohs_error *err)
+static void add_u64(struct arg_list *l, uint64_t x)
+{
+    l->a[l->n++] = mohs_arg_u64(x);
+}
+
+static void add_u32(struct arg_list *l, uint32_t x)
+{
+    l->a[l->n++] = mohs_arg_u32(x);
+}
+
+/* C and the operands of the epilogue; absent ones point at C, unread. */
+static void add_results(struct arg_list *l, const struct gemm *g)
+{
+    add_buffer(l, g->c, g->c_off);
+    add_u64(l, g->ldc);
+    add_buffer(l, g->bias ? g->bias : g->c, g->bias_off);
+    add_buffer(l, g->residual ? g->residual : g->c, g->residual_off);
+    add_u64(l, g->ldr);
+    add_buffer(l, g->pre ? g->pre : g->c, g->pre_off);
+    add_u64(l, g->ldp);
+    add_u32(l, g->m);
+    add_u32(l, g->n);
+    add_u32(l, g->k);
+}
+
+static void add_epilogue(struct arg_list *l, const struct gemm *g)
+{
+    int flags = (g->bias ? F_BIAS : 0) | (g->residual ? F_RESIDUAL : 0) |
+                (g->pre ? F_PRE : 0) | (g->accumulate ? F_ACCUMULATE : 0);
+    l->a[l->n++] = mohs_arg_f32(g->alpha);
+    l->a[l->n++] = mohs_arg_i32(g->act);
+    l->a[l->n++] = mohs_arg_i32(flags);
+}
+
+static mohs_status run_tiled(struct compute *c, const struct gemm *g,
+                             struct mohs_error *err)
 {
     struct mohs_program *p;
-    RET_IF_ERR(check(g, err));
-    if (!g->m || !g->n)
-        return MOHS_OK;
-    RET_IF_ERR(program_core(c, "gemm", "", &p, err));
-    // absent operands point at C, which is always there and then not read
-    struct mohs_arg args[] = {
-        mohs_arg_buffer(g->a),
-        mohs_arg_u64(g->a_off),
-        mohs_arg_u64(g->a_trans ? 1 : g->lda),
-        mohs_arg_u64(g->a_trans ? g->lda : 1),
-        mohs_arg_buffer(g->b),
-        mohs_arg_u64(g->b_off),
-        mohs_arg_u64(g->b_trans ? 1 : g->ldb),
-        mohs_arg_u64(g->b_trans ? g->ldb : 1),
-        mohs_arg_buffer(g->c),
-        mohs_arg_u64(g->c_off),
-        mohs_arg_u64(g->ldc),
-        mohs_arg_buffer(g->bias ? g->bias : g->c),
-        mohs_arg_u64(g->bias_off),
-        mohs_arg_buffer(g->residual ? g->residual : g->c),
-        mohs_arg_u64(g->residual_off),
-        mohs_arg_u64(g->ldr),
-        mohs_arg_buffer(g->pre ? g->pre : g->c),
-        mohs_arg_u64(g->pre_off),
-        mohs_arg_u64(g->ldp),
-        mohs_arg_u32(g->n),
-        mohs_arg_u32(g->k),
-        mohs_arg_f32(g->alpha),
-        mohs_arg_i32(g->act),
-        mohs_arg_i32(flags_of(g)),
-    };
-    size_t local[2] = { 32, 1 };
-    size_t global[2] = { (g->n + 31u) / 32u * 32u, g->m };
-    return kernel_run(c, p, "gemm_any", 2, global, local, args,
-                      sizeof args / sizeof *args, err);
+    struct arg_list l = { .n = 0 };
+    RET_IF_ERR(program_core(c, "gemm_tiled", "", &p, err));
+    add_buffer(&l, g->a, g->a_off);
+    add_u64(&l, g->a_trans ? 1 : g->lda);
+    add_u64(&l, g->a_trans ? g->lda : 1);
+    add_buffer(&l, g->b, g->b_off);
+    add_u64(&l, g->b_trans ? 1 : g->ldb);
+    add_u64(&l, g->b_trans ? g->ldb : 1);
+    add_results(&l, g);
+    add_epilogue(&l, g);
+    size_t global[2] = { (size_t)ceil_div(g->n, TILED_TILE) * TILED_SIDE,
+                         (size_t)ceil_div(g->m, TILED_TILE) * TILED_SIDE };
+    return kernel_run(c, p, "gemm_tiled", 2, global, NULL, l.a, l.n, err);
 }
 
-size_t gemm_packed_bytes(struct compute *c, uint32_t n, uint32_t k)
+/* Strips and panels per work-item: large tiles reuse more of what they load,
+ * many tiles balance better. */
+static void choose_tile(const struct compute *c, uint32_t strips,
+                        uint32_t panels, uint32_t *rb, uint32_t *np)
 {
-    (void)c;
-    (void)n;
-    (void)k;
-    return 0;
+    uint64_t want = (uint64_t)c->info.units * ITEMS_PER_UNIT;
+    uint32_t groups = ceil_div(panels, NP_MAX);
+    *rb = RB_MAX;
+    *np = ceil_div(panels, groups ? groups : 1);
+    while (*rb > 1 &&
+           (uint64_t)ceil_div(strips, *rb) * ceil_div(panels, *np) < want)
+        --*rb;
+    while (*np > 1 && (uint64_t)strips * ceil_div(panels, *np) < want)
+        --*np;
+}
+
+static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
+                           const struct gemm *g, struct mohs_buffer *packed,
+                           size_t packed_off, struct mohs_error *err)
+{
+    struct mohs_program *p;
+    struct arg_list l = { .n = 0 };
+    char options[64];
+    snprintf(options, sizeof options, "-DMR=%u -DNV=%u%s", f->mr, f->nv,
+             g->a_trans ? " -DA_TRANS" : "");
+    RET_IF_ERR(program_core(c, "gemm_cpu", options, &p, err));
+    uint32_t strips = ceil_div(g->m, f->mr), panels = panels_of(f, g->n), rb, np;
+    choose_tile(c, strips, panels, &rb, &np);
+    add_buffer(&l, g->a, g->a_off);
+    add_u64(&l, g->lda);
+    add_buffer(&l, packed, packed_off);
+    add_results(&l, g);
+    add_u32(&l, rb);
+    add_u32(&l, np);
+    add_epilogue(&l, g);
+    size_t global[2] = { ceil_div(strips, rb), ceil_div(panels, np) };
+    return kernel_run(c, p, "gemm_cpu", 2, global, NULL, l.a, l.n, err);
 }
 
 mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
@@ -108,15 +223,47 @@ mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
                         struct mohs_buffer *packed, size_t packed_off,
                         struct mohs_error *err)
 {
-    (void)c, (void)b, (void)b_off, (void)ldb, (void)b_trans, (void)n, (void)k;
-    (void)packed, (void)packed_off;
-    return mohs_fail(err, MOHS_E_UNSUPPORTED,
-                     "gemm: this device does not pack operands");
+    const struct gemm_form *f = form_of(c);
+    struct mohs_program *p;
+    struct arg_list l = { .n = 0 };
+    char options[32];
+    if (!f->packs)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "gemm: this device does not pack operands");
+    RET_IF_ERR(check_operand("b", b, b_off, b_trans ? n : k, b_trans ? k : n, ldb,
+                             err));
+    RET_IF_ERR(check_operand("packed b", packed, packed_off, 1,
+                             gemm_packed_bytes(c, n, k) / sizeof(float),
+                             UINT32_MAX, err));
+    snprintf(options, sizeof options, "-DNV=%u", f->nv);
+    RET_IF_ERR(program_core(c, "gemm_pack", options, &p, err));
+    add_buffer(&l, b, b_off);
+    add_u64(&l, ldb);
+    add_buffer(&l, packed, packed_off);
+    add_u32(&l, n);
+    add_u32(&l, k);
+    size_t global[2] = { panels_of(f, n), ceil_div(k, PACK_CHUNK) };
+    return kernel_run(c, p, b_trans ? "gemm_pack_cols" : "gemm_pack_rows", 2,
+                      global, NULL, l.a, l.n, err);
 }
 
-size_t gemm_scratch_bytes(struct compute *c, const struct gemm *g)
+mohs_status gemm_run(struct compute *c, const struct gemm *g,
+                     struct mohs_error *err)
 {
-    (void)c;
-    (void)g;
-    return 0;
+    const struct gemm_form *f = form_of(c);
+    RET_IF_ERR(check(c, g, err));
+    if (!g->m || !g->n)
+        return MOHS_OK;
+    if (!f->packs)
+        return run_tiled(c, g, err);
+    if (g->b_packed)
+        return run_cpu(c, f, g, g->b_packed, g->b_packed_off, err);
+    struct mohs_buffer *scratch;
+    RET_IF_ERR(scratch_get(c, gemm_scratch_bytes(c, g), &scratch, err));
+    mohs_status st = gemm_pack_b(c, g->b, g->b_off, g->ldb, g->b_trans, g->n,
+                                 g->k, scratch, 0, err);
+    if (st >= 0)
+        st = run_cpu(c, f, g, scratch, 0, err);
+    buffer_unref(scratch);
+    return st;
 }

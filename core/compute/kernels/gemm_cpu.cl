@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * C = act(alpha op(A) op(B) + bias) + residual (+ C) for CPU devices. One
+ * work-item makes a tile of rb strips (MR rows each) by np panels (NR = 16 NV
+ * columns each). B comes packed in panels [k padded to 16][NR]; a strip of A
+ * is copied KC columns at a time to private memory, where it stays in the
+ * first cache while the panels stream from the second. MR * NV accumulators
+ * live in registers. Each element adds its products in ascending k with one
+ * fma each, whatever the tile.
+ */
+#ifndef MR
+#define MR 12 /* rows of a strip */
+#endif
+#ifndef NV
+#define NV 2 /* float16 vectors across a panel */
+#endif
+#ifndef KC
+#define KC 512 /* multiple of 16 */
+#endif
+#ifndef RB
+#define RB 4 /* most strips of a tile */
+#endif
+#ifndef NP
+#define NP 8 /* most panels of a tile */
+#endif
+#define NR (NV * 16)
+#define UNROLL __attribute__((opencl_unroll_hint))
+
+/* Where element (row i, step q of 16) of a strip's block lies: rows of A are
+ * copied as they are; A^T has MR neighbours per k. */
+#ifdef A_TRANS
+#define AT(i, q) ((q)*MR + (i))
+#else
+#define AT(i, q) ((i)*16 + (q))
+#endif
+
+/* acc[MR][NR] += strip[kc] * panel[kc], kc a multiple of 16. */
+inline void gemm_micro(const float *a, global const float *b, float *acc, uint kc)
+{
+    float16 c[MR][NV];
+    UNROLL for (int i = 0; i < MR; i++)
+        UNROLL for (int j = 0; j < NV; j++)
+            c[i][j] = vload16(i * NV + j, acc);
+    for (uint k = 0; k < kc; k += 16) {
+        UNROLL for (int q = 0; q < 16; q++) {
+            float16 v[NV];
+            UNROLL for (int j = 0; j < NV; j++)
+                v[j] = vload16(q * NV + j, b);
+            UNROLL for (int i = 0; i < MR; i++) {
+                float16 t = (float16)(a[AT(i, q)]);
+                UNROLL for (int j = 0; j < NV; j++)
+                    c[i][j] = fma(t, v[j], c[i][j]);
+            }
+        }
+        a += MR * 16;
+        b += 16 * NR;
+    }
+    UNROLL for (int i = 0; i < MR; i++)
+        UNROLL for (int j = 0; j < NV; j++)
+            vstore16(c[i][j], i * NV + j, acc);
+}
+
+/* Copies rows i0.. of op(A), columns k0..k0+kc, zeros beyond m and kc. */
+inline void gemm_strip(float *strip, global const float *a, ulong lda, uint i0,
+                       uint k0, uint m, uint kc)
+{
+#ifdef A_TRANS
+    uint rows = min(m - i0, (uint)MR);
+    uint whole = m - i0 >= 16 ? kc : 0; // a load of 16 stays in its row
+    a += (ulong)k0 * lda + i0;
+    uint q = 0;
+    for (; q < whole; q++)
+        vstore16(vload16(0, a + q * lda), 0, strip + q * MR);
+    for (; q < kc; q++)
+        for (uint i = 0; i < MR; i++)
+            strip[q * MR + i] = i < rows ? a[q * lda + i] : 0.0f;
+    for (; q % 16; q++)
+        for (uint i = 0; i < MR; i++)
+            strip[q * MR + i] = 0.0f;
+#else
+    for (uint i = 0; i < MR; i++) {
+        float *to = strip + i * 16;
+        uint have = i0 + i < m ? kc : 0;
+        global const float *from = a + (ulong)(i0 + i) * lda + k0;
+        uint q = 0;
+        for (; q + 16 <= have; q += 16)
+            vstore16(vload16(0, from + q), 0, to + q * MR);
+        for (; q < kc; q += 16)
+            vstore16(q < have ? load_n(from + q, have - q) : (float16)(0.0f), 0,
+                     to + q * MR);
+    }
+#endif
+}
+
+/* Bits of `flags`. */
+#define HAS_BIAS 1
+#define HAS_RESIDUAL 2
+#define HAS_PRE 4
+#define ACCUMULATE 8
+
+/* Global size: (tiles of rows, tiles of panels). Absent operands are never
+ * read. pc: panel length, k padded to 16. */
+CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
+                         global const float *b, ulong b_off,
+                         global float *c, ulong c_off, ulong ldc,
+                         global const float *bias, ulong bias_off,
+                         global const float *res, ulong res_off, ulong ldr,
+                         global float *pre, ulong pre_off, ulong ldp,
+                         uint m, uint n, uint k, uint rb, uint np, float alpha,
+                         int act, int flags)
+{
+    float strip[MR * KC + 16] __attribute__((aligned(64)));
+    float acc[RB * NP * MR * NR] __attribute__((aligned(64)));
+    uint i0 = get_group_id(0) * rb * MR, j0 = get_group_id(1) * np * NR;
+    uint ns = min(rb, (m - i0 + MR - 1) / MR);
+    uint nps = min(np, (n - j0 + NR - 1) / NR);
+    ulong pc = (k + 15) / 16 * 16;
+    a += a_off;
+    b += b_off + j0 * pc;
+    for (uint i = 0; i < ns * nps * MR * NV; i++)
+        vstore16((float16)(0.0f), i, acc);
+    for (uint k0 = 0; k0 < k; k0 += KC) {
+        uint kc = min((uint)KC, k - k0), kc16 = (kc + 15) / 16 * 16;
+        for (uint s = 0; s < ns; s++) {
+            gemm_strip(strip, a, lda, i0 + s * MR, k0, m, kc);
+            for (uint p = 0; p < nps; p++)
+                gemm_micro(strip, b + (p * pc + k0) * NR,
+                           acc + (s * nps + p) * MR * NR, kc16);
+        }
+    }
+    uint rows = min(ns * MR, m - i0);
+    for (uint i = 0; i < rows; i++) {
+        ulong r = i0 + i;
+        for (uint v = 0; v < nps * NV; v++) {
+            uint j = j0 + v * 16, left = n - j;
+            if (j >= n)
+                break;
+            uint t = (i / MR * nps + v / NV) * MR + i % MR;
+            float16 y = vload16(t * NV + v % NV, acc) * alpha;
+            if (flags & HAS_BIAS)
+                y += load_n(bias + bias_off + j, left);
+            if (flags & HAS_PRE)
+                store_n(pre + pre_off + r * ldp + j, left, y);
+            y = act16(act, y);
+            if (flags & HAS_RESIDUAL)
+                y += load_n(res + res_off + r * ldr + j, left);
+            if (flags & ACCUMULATE)
+                y += load_n(c + c_off + r * ldc + j, left);
+            store_n(c + c_off + r * ldc + j, left, y);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op(B) [k, n] into panels [n / NR][k padded to 16][NR], zeros in the
+ * padding. One work-item per panel and K_CHUNK values of k.
+ */
+#ifndef NV
+#define NV 2
+#endif
+#define NR (NV * 16)
+#define K_CHUNK 256
+#define UNROLL __attribute__((opencl_unroll_hint))
+
+/*
+ * r becomes its transpose: each step rotates the eight bits of (row, column)
+ * by one, four steps exchange the two.
+ */
+inline void transpose16(float16 *r)
+{
+    UNROLL for (int step = 0; step < 4; step++) {
+        float16 t[16];
+        UNROLL for (int i = 0; i < 8; i++) {
+            t[i] = (float16)(r[2 * i].even, r[2 * i + 1].even);
+            t[i + 8] = (float16)(r[2 * i].odd, r[2 * i + 1].odd);
+        }
+        UNROLL for (int i = 0; i < 16; i++)
+            r[i] = t[i];
+    }
+}
+
+/* B stored [k, n]. */
+CPU_KERNEL void gemm_pack_rows(global const float *b, ulong b_off, ulong ldb,
+                               global float *out, ulong out_off, uint n, uint k)
+{
+    uint p = get_group_id(0), k0 = get_group_id(1) * K_CHUNK;
+    uint pc = (k + 15) / 16 * 16, k1 = min(k0 + K_CHUNK, pc);
+    b += b_off + p * NR;
+    out += out_off + (ulong)p * pc * NR;
+    for (uint q = k0; q < k1; q++)
+        for (uint v = 0; v < NV; v++) {
+            uint j = p * NR + v * 16;
+            float16 x = (float16)(0.0f);
+            if (q < k && j < n)
+                x = load_n(b + q * ldb + v * 16, n - j);
+            vstore16(x, q * NV + v, out);
+        }
+}
+
+/* B stored [n, k]. */
+CPU_KERNEL void gemm_pack_cols(global const float *b, ulong b_off, ulong ldb,
+                               global float *out, ulong out_off, uint n, uint k)
+{
+    uint p = get_group_id(0), k0 = get_group_id(1) * K_CHUNK;
+    uint pc = (k + 15) / 16 * 16, k1 = min(k0 + K_CHUNK, pc);
+    b += b_off;
+    out += out_off + (ulong)p * pc * NR;
+    for (uint q = k0; q < k1; q += 16)
+        for (uint v = 0; v < NV; v++) {
+            float16 r[16];
+            uint j = p * NR + v * 16;
+            UNROLL for (uint i = 0; i < 16; i++)
+                r[i] = j + i < n ? load_n(b + (j + i) * ldb + q, k - q) :
+                                   (float16)(0.0f);
+            transpose16(r);
+            UNROLL for (uint i = 0; i < 16; i++)
+                vstore16(r[i], (q + i) * NV + v, out);
+        }
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * C = act(alpha op(A) op(B) + bias) + residual (+ C) for devices with many
+ * small cores. A group of 16 x 16 work-items makes a tile of 64 x 64
+ * elements, 4 x 4 each, from tiles of A and B in local memory. Each element
+ * adds its products in ascending k with one fma each, so the bits equal
+ * those of gemm_cpu.
+ */
+#define TILE 64
+#define STEP 16
+#define PER 4 /* elements of a work-item in each direction */
+#define SIDE (TILE / PER)
+
+/* Bits of `flags`. */
+#define HAS_BIAS 1
+#define HAS_RESIDUAL 2
+#define HAS_PRE 4
+#define ACCUMULATE 8
+
+/* t[STEP][TILE] = x[r0 + r, k0 + q], zero outside; element (r, q) is at
+ * r * s_r + q * s_k. Neighbouring work-items read neighbours in memory. */
+inline void load_tile(local float *t, global const float *x, ulong s_r, ulong s_k,
+                      uint r0, uint k0, uint rows, uint k, uint id)
+{
+    for (uint e = id; e < TILE * STEP; e += SIDE * SIDE) {
+        uint r = s_r == 1 ? e % TILE : e / STEP;
+        uint q = s_r == 1 ? e / TILE : e % STEP;
+        bool in = r0 + r < rows && k0 + q < k;
+        t[q * TILE + r] = in ? x[(r0 + r) * s_r + (k0 + q) * s_k] : 0.0f;
+    }
+}
+
+kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1)))
+void gemm_tiled(global const float *a, ulong a_off, ulong as_i, ulong as_k,
+                global const float *b, ulong b_off, ulong bs_k, ulong bs_j,
+                global float *c, ulong c_off, ulong ldc,
+                global const float *bias, ulong bias_off,
+                global const float *res, ulong res_off, ulong ldr,
+                global float *pre, ulong pre_off, ulong ldp, uint m, uint n,
+                uint k, float alpha, int act, int flags)
+{
+    local float ta[STEP * TILE], tb[STEP * TILE];
+    uint lj = get_local_id(0), li = get_local_id(1), id = li * SIDE + lj;
+    uint j0 = get_group_id(0) * TILE, i0 = get_group_id(1) * TILE;
+    float s[PER][PER];
+    for (int x = 0; x < PER; x++)
+        for (int y = 0; y < PER; y++)
+            s[x][y] = 0.0f;
+    for (uint k0 = 0; k0 < k; k0 += STEP) {
+        load_tile(ta, a + a_off, as_i, as_k, i0, k0, m, k, id);
+        load_tile(tb, b + b_off, bs_j, bs_k, j0, k0, n, k, id);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int q = 0; q < STEP; q++)
+            for (int x = 0; x < PER; x++)
+                for (int y = 0; y < PER; y++)
+                    s[x][y] = fma(ta[q * TILE + li + x * SIDE],
+                                  tb[q * TILE + lj + y * SIDE], s[x][y]);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    for (int x = 0; x < PER; x++)
+        for (int y = 0; y < PER; y++) {
+            ulong i = i0 + li + x * SIDE, j = j0 + lj + y * SIDE;
+            if (i >= m || j >= n)
+                continue;
+            float v = s[x][y] * alpha;
+            if (flags & HAS_BIAS)
+                v += bias[bias_off + j];
+            if (flags & HAS_PRE)
+                pre[pre_off + i * ldp + j] = v;
+            v = act1(act, v);
+            if (flags & HAS_RESIDUAL)
+                v += res[res_off + i * ldr + j];
+            if (flags & ACCUMULATE)
+                v += c[c_off + i * ldc + j];
+            c[c_off + i * ldc + j] = v;
+        }
+}
