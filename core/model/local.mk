@@ -1,1 +1,7 @@
-# model
+# model: checkpoints, tokenizers, preprocessing
+noinst_LTLIBRARIES += core/libmodel.la
+core_libmodel_la_SOURCES = %D%/model.h %D%/bpe.h %D%/tokenizer.h %D%/weights.h \
+	%D%/bpe.c %D%/preprocess.c %D%/tokenizer.c %D%/tokenizer_parse.c \
+	%D%/tokenizer_train.c %D%/unicode.c %D%/weights.c
+core_libmodel_la_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS)
+core_libmodel_la_LIBADD = $(JANSSON_LIBS) $(PCRE2_LIBS) $(UTF8PROC_LIBS)
