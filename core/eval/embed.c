@@ -164,7 +164,7 @@ static mohs_status corruptor_open(struct eval *e, const struct eval_item *it,
 {
     c->ops = it->item->item->ops;
     c->severity = it->severity;
-    c->seed = eval_op_seed(e->o.seed, it->item->item->id, it->severity);
+    c->seed = op_seed(e->o.seed, it->item->item->id, it->severity);
     if (c->ops->flags & MOHS_CORRUPTION_TEXT)
         return MOHS_OK;
     mohs_status st = c->ops->create(registry_host(e->registry), it->params, &c->self,
@@ -442,7 +442,7 @@ static mohs_status cell_texts(struct eval *e, const struct eval_cell *c,
         st = ops->create(registry_host(e->registry), c->corruption.params, &self, err);
         if (st >= 0)
             st = ops->apply_text(self, &ti, &sink, c->corruption.severity,
-                                 eval_op_seed(e->o.seed,
+                                 op_seed(e->o.seed,
                                               c->corruption.item->item->id,
                                               c->corruption.severity),
                                  err);
@@ -728,7 +728,7 @@ static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
         .positive = positive,
     };
     OUT_IF_ERR(victim_new(&o, &v, err));
-    st = a->ops->run(a->self, v, eval_op_seed(a->e->o.seed, a->c->attack.item->item->id,
+    st = a->ops->run(a->self, v, op_seed(a->e->o.seed, a->c->attack.item->item->id,
                                               0), err);
     scratch_reset();
     if (st >= 0)

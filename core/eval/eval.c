@@ -8,14 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <mohs/rng.h>
-
 #include "eval/session.h"
-
-uint64_t eval_op_seed(uint64_t run_seed, const char *id, uint32_t severity)
-{
-    return mohs_rng_fork(mohs_rng_fork(run_seed, hash_str64(id)), severity);
-}
 
 mohs_status eval_open(struct registry *r, const struct eval_options *o,
                       struct eval **out, struct mohs_error *err)
@@ -425,7 +418,7 @@ static mohs_status run_cell(struct eval *e, struct cell *c, struct mohs_error *e
     return st;
 }
 
-static mohs_status run_cells(struct eval *e, size_t *done, struct mohs_error *err)
+static mohs_status run_cells(struct eval *e, bool *computed, struct mohs_error *err)
 {
     struct arena *a = arena_new();
     mohs_status st = MOHS_OK;
@@ -437,7 +430,7 @@ static mohs_status run_cells(struct eval *e, size_t *done, struct mohs_error *er
             st = results_link(e->results, e->run, c->hash, err);
         } else {
             st = run_cell(e, c, err);
-            ++*done;
+            computed[i] = st >= 0;
             if (st < 0)
                 err_prefix(err, st, "%s", name);
         }
@@ -456,15 +449,22 @@ mohs_status eval_run(struct eval *e, const struct eval_run_info *info,
     size_t done = 0;
     if (!e->results)
         RET_IF_ERR(results_open(e->results_path, &e->results, err));
+    bool *computed = xcalloc(e->n_cells, sizeof *computed);
     char shard[32];
     snprintf(shard, sizeof shard, "%u/%u", e->o.shard, e->o.n_shards);
     struct result_pair facts[] = { { "mohs", PACKAGE_VERSION }, { "shard", shard } };
-    if (!e->run)
-        RET_IF_ERR(results_run(e->results, info->recipe_name, info->recipe_text,
-                               info->args_json, e->o.seed, facts, 2, &e->run, err));
+    mohs_status st = e->run ? MOHS_OK
+                            : results_run(e->results, info->recipe_name,
+                                          info->recipe_text, info->args_json,
+                                          e->o.seed, facts, 2, &e->run, err);
     progress_start("cells", e->n_cells);
-    mohs_status st = run_cells(e, &done, err);
+    if (st >= 0)
+        st = run_cells(e, computed, err);
     progress_end();
+    for (size_t i = 0; i < e->n_cells; i++)
+        done += computed[i];
+    plan_learn(e, computed, now_s() - t0);
+    free(computed);
     uint64_t now, peak = 0;
     struct compute *dev;
     if (done && registry_compute(e->registry, &dev, NULL) >= 0)

@@ -87,8 +87,4 @@ mohs_status eval_store(struct eval *e, const struct result_cell *cell,
                        struct mohs_error *err);
 const char *eval_results_path(const struct eval *e);
 
-/* The seed of an operation: the run's seed, the item and the severity; the
- * one definition that `mohs corrupt` and recipes share. */
-uint64_t eval_op_seed(uint64_t run_seed, const char *id, uint32_t severity);
-
 #endif

@@ -108,29 +108,31 @@ static double measured_rate(struct compute *dev)
     return rate;
 }
 
-void plan_remember_rate(struct eval *e)
+void plan_learn(struct eval *e, const bool *computed, double seconds)
 {
+    struct model_plan m = { 0 };
     struct compute *dev;
-    if (e->flops <= 0 || e->device_s < 0.5 ||
-        registry_compute(e->registry, &dev, NULL) < 0)
+    double flops = 0;
+    if (seconds < 1 || registry_compute(e->registry, &dev, NULL) < 0)
         return;
+    for (size_t i = 0; i < e->n_cells; i++) {
+        const struct eval_cell *c = &e->cell[i].spec;
+        struct tally t;
+        if (!computed[i])
+            continue;
+        if (m.m != c->model &&
+            plan_model(c->model, (uint32_t)c->data->set->n_images,
+                       (uint32_t)c->data->set->n_texts, &m, NULL) < 0)
+            return;
+        plan_cell(c, &m, &t);
+        flops += t.flops;
+    }
     char *path = path_join(cache_dir(), "rate");
-    char *text = xasprintf("%s %.6g", compute_fingerprint(dev),
-                           e->flops / e->device_s);
-    file_write(path, text, strlen(text), NULL);
+    char *text = xasprintf("%s %.6g", compute_fingerprint(dev), flops / seconds);
+    if (flops > 0)
+        file_write(path, text, strlen(text), NULL);
     free(text);
     free(path);
-}
-
-double plan_flops(const struct eval_cell *c, struct mohs_error *err)
-{
-    struct model_plan m;
-    struct tally t;
-    if (plan_model(c->model, (uint32_t)c->data->set->n_images,
-                   (uint32_t)c->data->set->n_texts, &m, err) < 0)
-        return 0;
-    plan_cell(c, &m, &t);
-    return t.flops;
 }
 
 static void print_cell(const struct cell *c, const struct tally *t, bool stored,

@@ -41,8 +41,6 @@ struct eval {
     size_t n_cells, cap_cells;
     struct arena *arena; /* extra axes */
     int64_t run;
-    /* totals of this process, for the closing line and for estimates */
-    double flops, device_s;
 };
 
 /* Pictures i0..i0+n of d at the model's size; rgb[j] is borrowed when
@@ -87,6 +85,9 @@ struct measured {
 mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
                          struct measured *out, struct mohs_error *err);
 void measured_free(struct measured *m);
+
+/* Keeps the rate at which these cells were computed, for later estimates. */
+void plan_learn(struct eval *e, const bool *computed, double seconds);
 
 struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c);
 /* Hash state of an item: plugin, version, id, parameters, severity. */

@@ -76,6 +76,8 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
 /* Plain ids without begin, end, cut or padding; fresh array. */
 mohs_status tokenizer_ids(const struct tokenizer *t, const char *text, size_t n,
                           int32_t **ids, size_t *count, struct mohs_error *err);
+/* Number of ids: the largest plus one. */
+uint32_t tokenizer_size(const struct tokenizer *t);
 /* The text of one id, for reports; borrowed, "" when unknown. */
 const char *tokenizer_text(const struct tokenizer *t, int32_t id);
 /* Learns a byte-level BPE of at most `size` entries from texts (ties by

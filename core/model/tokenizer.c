@@ -242,6 +242,14 @@ const char *tokenizer_text(const struct tokenizer *t, int32_t id)
     return s ? s : "";
 }
 
+uint32_t tokenizer_size(const struct tokenizer *t)
+{
+    int32_t n = bpe_size(t->bpe);
+    for (size_t i = 0; i < t->n_special; i++)
+        n = t->special[i].id >= n ? t->special[i].id + 1 : n;
+    return (uint32_t)n;
+}
+
 /* ---- finding the files ---- */
 
 mohs_status tokenizer_open(const struct mohs_weights *w, struct tokenizer **out,

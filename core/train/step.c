@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Builds the graphs of a step: towers, losses, and gradients as asked for. */
+#include "config.h"
+
+#include "train/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct tensor *op(struct graph *g, const char *name, struct tensor *a,
+                         struct tensor *b, struct tensor *c)
+{
+    struct tensor *in[] = { a, b, c };
+    return graph_op(g, name, in, c ? 3 : b ? 2 : 1, NULL, 0);
+}
+
+/* ---- taps ---- */
+
+static bool model_has(const struct stepper *s, const char *tap)
+{
+    if (!strcmp(tap, "pixels"))
+        return true;
+    for (const char *const *t = s->ops->info(s->model)->taps; t && *t; t++)
+        if (!strcmp(*t, tap))
+            return true;
+    return false;
+}
+
+mohs_status stepper_taps(struct stepper *s, struct mohs_error *err)
+{
+    const char *p = s->o->attack.taps ? s->o->attack.taps : "";
+    s->n_taps = 0;
+    if (s->o->attack.kind == ADVERSARY_NONE)
+        return MOHS_OK;
+    while (*(p += strspn(p, ", "))) {
+        size_t n = strcspn(p, ", ");
+        if (s->n_taps == TAPS_MAX || n >= sizeof s->tap[0])
+            return mohs_fail(err, MOHS_E_ARG, "train: bad list of taps '%s'",
+                             s->o->attack.taps);
+        memcpy(s->tap[s->n_taps], p, n);
+        s->tap[s->n_taps][n] = 0;
+        if (!model_has(s, s->tap[s->n_taps])) {
+            struct str names = { 0 };
+            str_add(&names, "pixels");
+            for (const char *const *t = s->ops->info(s->model)->taps; t && *t; t++)
+                str_addf(&names, ", %s", *t);
+            mohs_fail(err, MOHS_E_ARG, "train: no tap '%s'; the model has %s",
+                      s->tap[s->n_taps], names.s);
+            str_free(&names);
+            return MOHS_E_ARG;
+        }
+        s->n_taps++;
+        p += n;
+    }
+    return s->n_taps ? MOHS_OK
+                     : mohs_fail(err, MOHS_E_ARG, "train: an adversary without taps");
+}
+
+/* ---- graphs ---- */
+
+static mohs_status tower(const struct stepper *s, struct step_graph *g, uint32_t which,
+                         struct tensor **out, struct mohs_error *err)
+{
+    struct mohs_tower_inputs in = { .size = sizeof in };
+    uint32_t three[] = { 3 };
+    struct mohs_tensor *raw = NULL;
+    if (which == MOHS_TOWER_IMAGE)
+        in.pixels = (struct mohs_tensor *)op(
+            g->graph, "normalize_pixels", graph_tap(g->graph, "pixels", g->pixels),
+            graph_constant(g->graph, 1, three, s->pre->mean),
+            graph_constant(g->graph, 1, three, s->pre->std));
+    in.tokens = (struct mohs_tensor *)g->tokens;
+    in.last = (struct mohs_tensor *)g->last;
+    mohs_status st = s->ops->build(s->model, &graph_api, (struct mohs_graph *)g->graph,
+                                   which, &in, &raw, err);
+    scratch_reset();
+    if (st >= 0)
+        *out = op(g->graph, "l2_normalize", (struct tensor *)raw, NULL, NULL);
+    return st;
+}
+
+/* A learned scalar of the model, or NULL when it has none. */
+static struct tensor *scalar(const struct stepper *s, struct graph *g, const char *name)
+{
+    for (size_t i = 0; i < params_count(s->params); i++)
+        if (!strcmp(params_name(s->params, i), name)) {
+            uint32_t dims[MOHS_DIMS_MAX], n = params_shape(s->params, i, dims);
+            return graph_weight(g, name, n, dims);
+        }
+    return NULL;
+}
+
+static struct tensor *pair_loss(const struct stepper *s, struct graph *g,
+                                struct tensor *image, struct tensor *text)
+{
+    struct tensor *scale = op(g, "exp", scalar(s, g, "logit_scale"), NULL, NULL);
+    if (s->o->loss == TRAIN_CLIP)
+        return op(g, "contrastive", image, text, scale);
+    struct tensor *in[] = { image, text, scale, scalar(s, g, "logit_bias") };
+    return graph_op(g, "sigmoid_loss", in, 4, NULL, 0);
+}
+
+static struct tensor *half(struct graph *g, struct tensor *x, uint32_t n, uint32_t from)
+{
+    struct mohs_attr a[] = { { "axis", 0 }, { "from", from }, { "n", n } };
+    return graph_op(g, "slice", &x, 1, a, 3);
+}
+
+static struct tensor *similarity(const struct stepper *s, struct graph *g,
+                                 struct tensor *image, struct tensor *text)
+{
+    struct tensor *in[] = { image, text };
+    struct mohs_attr a[] = { { "b_trans", 1 } };
+    struct tensor *scale = op(g, "exp", scalar(s, g, "logit_scale"), NULL, NULL);
+    return op(g, "mul", graph_op(g, "matmul", in, 2, a, 1), scale, NULL);
+}
+
+/* L(clean) + L(adversarial) + beta KL over the two halves of a 2n batch. */
+static struct tensor *objective(const struct stepper *s, struct step_graph *g,
+                                uint32_t n)
+{
+    struct graph *gr = g->graph;
+    struct tensor *i0 = half(gr, g->image, n, 0), *i1 = half(gr, g->image, n, n);
+    struct tensor *t0 = half(gr, g->text, n, 0), *t1 = half(gr, g->text, n, n);
+    g->loss_adversarial = pair_loss(s, gr, i1, t1);
+    struct tensor *sum = op(gr, "add", pair_loss(s, gr, i0, t0), g->loss_adversarial,
+                            NULL);
+    if (s->o->attack.kl <= 0)
+        return sum;
+    struct tensor *a = similarity(s, gr, i0, t0), *b = similarity(s, gr, i1, t1);
+    struct tensor *rows = op(gr, "symmetric_kl", a, b, NULL);
+    struct tensor *columns = op(gr, "symmetric_kl", op(gr, "transpose", a, NULL, NULL),
+                                op(gr, "transpose", b, NULL, NULL), NULL);
+    struct tensor *kl = op(gr, "add", rows, columns, NULL);
+    struct mohs_attr w[] = { { "mul", 0.5 * s->o->attack.kl } };
+    return op(gr, "add", sum, graph_op(gr, "affine", &kl, 1, w, 1), NULL);
+}
+
+static mohs_status parameter_gradients(struct step_graph *g, struct params *p,
+                                       struct mohs_error *err)
+{
+    size_t n = params_count(p);
+    struct tensor **w = xcalloc(n, sizeof *w);
+    g->grad = xcalloc(n, sizeof *g->grad);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t dims[MOHS_DIMS_MAX], k = params_shape(p, i, dims);
+        w[i] = graph_weight(g->graph, params_name(p, i), k, dims);
+    }
+    mohs_status st = graph_grad(g->graph, g->loss, NULL, w, n, g->grad, err);
+    for (size_t i = 0; st >= 0 && i < n; i++)
+        if (g->grad[i])
+            graph_output(g->graph, g->grad[i]);
+    free(w);
+    return st;
+}
+
+static mohs_status delta_gradients(const struct stepper *s, struct step_graph *g,
+                                   struct mohs_error *err)
+{
+    RET_IF_ERR(graph_grad(g->graph, g->loss, NULL, g->delta, s->n_taps, g->delta_grad,
+                          err));
+    for (size_t i = 0; i < s->n_taps; i++) {
+        if (!g->delta_grad[i])
+            return mohs_fail(err, MOHS_E_ARG, "train: the loss does not depend on tap %s",
+                             s->tap[i]);
+        graph_output(g->graph, g->delta_grad[i]);
+        graph_output(g->graph, g->tap[i]);
+    }
+    return MOHS_OK;
+}
+
+mohs_status step_graph_new(const struct stepper *s, struct params *p,
+                           enum step_kind kind, struct step_graph *out,
+                           struct mohs_error *err)
+{
+    const struct mohs_model_info *info = s->ops->info(s->model);
+    uint32_t n = s->o->batch, m = kind == STEP_BOTH ? 2 * n : n;
+    struct step_graph g = { .graph = graph_new(s->compute, p) };
+    bool perturbed = kind == STEP_ASCENT || kind == STEP_BOTH;
+    mohs_status st;
+    for (size_t i = 0; perturbed && i < s->n_taps; i++)
+        graph_perturb(g.graph, s->tap[i]);
+    uint32_t px[] = { m, 3, info->image_height, info->image_width };
+    uint32_t tk[] = { m, info->context_length };
+    g.pixels = graph_input(g.graph, "pixels", MOHS_F32, 4, px);
+    g.tokens = graph_input(g.graph, "tokens", MOHS_I32, 2, tk);
+    g.last = graph_input(g.graph, "last", MOHS_I32, 1, tk);
+    OUT_IF_ERR(tower(s, &g, MOHS_TOWER_IMAGE, &g.image, err));
+    OUT_IF_ERR(tower(s, &g, MOHS_TOWER_TEXT, &g.text, err));
+    for (size_t i = 0; perturbed && i < s->n_taps; i++) {
+        g.delta[i] = graph_find_delta(g.graph, s->tap[i]);
+        g.tap[i] = graph_find_tap(g.graph, s->tap[i]);
+    }
+    if (kind == STEP_EMBED) {
+        graph_output(g.graph, g.image);
+        graph_output(g.graph, g.text);
+    } else {
+        g.loss = kind == STEP_BOTH ? objective(s, &g, n)
+                                   : pair_loss(s, g.graph, g.image, g.text);
+        OUT_IF_ERR(graph_status(g.graph, err));
+        graph_output(g.graph, g.loss);
+        if (kind == STEP_BOTH)
+            graph_output(g.graph, g.loss_adversarial);
+        OUT_IF_ERR(kind == STEP_ASCENT ? delta_gradients(s, &g, err)
+                                       : parameter_gradients(&g, p, err));
+    }
+    OUT_IF_ERR(graph_status(g.graph, err));
+    struct graph_cost cost;
+    OUT_IF_ERR(graph_plan(g.graph, &cost, err));
+    g.arena_bytes = cost.arena_bytes;
+    *out = g;
+    return MOHS_OK;
+out:
+    step_graph_free(&g);
+    return st;
+}
+
+void step_graph_free(struct step_graph *g)
+{
+    graph_free(g->graph);
+    free(g->grad);
+    memset(g, 0, sizeof *g);
+}
+
+/* Writes x [n, ...] into t, twice when t holds 2n. */
+static mohs_status write_twice(struct tensor *t, const void *x, size_t bytes, bool twice,
+                               struct mohs_error *err)
+{
+    size_t offset;
+    struct mohs_buffer *b = tensor_buffer(t, &offset);
+    if (!b)
+        return mohs_fail(err, MOHS_E_ARG, "train: an input has no storage");
+    RET_IF_ERR(buffer_write(b, offset, x, bytes, err));
+    return twice ? buffer_write(b, offset + bytes, x, bytes, err) : MOHS_OK;
+}
+
+mohs_status step_graph_write(const struct stepper *s, struct step_graph *g,
+                             enum step_kind kind, const struct batch *b,
+                             struct mohs_error *err)
+{
+    const struct mohs_model_info *info = s->ops->info(s->model);
+    size_t n = s->o->batch;
+    bool twice = kind == STEP_BOTH;
+    size_t px = n * 3 * info->image_height * info->image_width * sizeof(float);
+    size_t tk = n * info->context_length * sizeof(int32_t);
+    RET_IF_ERR(write_twice(g->pixels, b->pixels, px, twice, err));
+    RET_IF_ERR(write_twice(g->tokens, b->tokens, tk, twice, err));
+    return write_twice(g->last, b->last, n * sizeof(int32_t), twice, err);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* The graphs of one training step and the perturbations at their taps. */
+#ifndef CORE_STEP_H
+#define CORE_STEP_H
+
+#include "graph/graph.h"
+#include "graph/optim.h"
+#include "train/batch.h"
+
+enum { TAPS_MAX = 8 };
+
+/* What a graph of the step is for. */
+enum step_kind {
+    STEP_CLEAN,  /* batch n: loss and parameter gradients */
+    STEP_ASCENT, /* batch n with deltas: loss and delta gradients */
+    STEP_BOTH,   /* batch 2n, clean then perturbed: objective and parameter
+                    gradients */
+    STEP_EMBED   /* batch n: embeddings only */
+};
+
+struct step_graph {
+    struct graph *graph;
+    struct tensor *pixels, *tokens, *last;
+    struct tensor *image, *text; /* normalised embeddings */
+    struct tensor *loss, *loss_adversarial;
+    struct tensor *delta[TAPS_MAX], *delta_grad[TAPS_MAX], *tap[TAPS_MAX];
+    struct tensor **grad; /* per parameter; NULL where it has none */
+    uint64_t arena_bytes;
+};
+
+struct stepper {
+    const struct train_options *o;
+    struct compute *compute;
+    const struct mohs_model_ops *ops;
+    void *model;
+    const struct preprocess *pre;
+    struct params *params;
+    char tap[TAPS_MAX][32];
+    size_t n_taps;
+};
+
+/* Splits o->attack.taps and checks each against the model's. */
+mohs_status stepper_taps(struct stepper *s, struct mohs_error *err);
+mohs_status step_graph_new(const struct stepper *s, struct params *p,
+                           enum step_kind kind, struct step_graph *out,
+                           struct mohs_error *err);
+void step_graph_free(struct step_graph *g);
+/* Writes a batch of n, twice over for STEP_BOTH. */
+mohs_status step_graph_write(const struct stepper *s, struct step_graph *g,
+                             enum step_kind kind, const struct batch *b,
+                             struct mohs_error *err);
+
+/* Device buffers of the perturbations. */
+struct adversary {
+    struct mohs_buffer *clean[TAPS_MAX]; /* activations without delta */
+    struct mohs_buffer *mask, *keys;
+    struct ball ball[TAPS_MAX];
+    bool text[TAPS_MAX];
+};
+mohs_status adversary_new(const struct stepper *s, const struct step_graph *ascent,
+                          struct adversary *a, struct mohs_error *err);
+void adversary_free(struct adversary *a);
+/* Leaves the step's perturbation in the deltas of `ascent`. Calls each(user)
+ * after every ascent when it is given. */
+mohs_status adversary_run(const struct stepper *s, struct step_graph *ascent,
+                          struct adversary *a, const struct batch *b, uint32_t step,
+                          mohs_status (*each)(void *user, struct mohs_error *err),
+                          void *user, struct mohs_error *err);
+/* Copies the deltas of `ascent` to the perturbed half of `both`. */
+mohs_status adversary_hand_over(const struct stepper *s, struct step_graph *ascent,
+                                struct step_graph *both, struct mohs_error *err);
+/* eps at `step`, after warm-up and ramp. */
+float adversary_eps(const struct train_options *o, uint32_t step);
+
+#endif

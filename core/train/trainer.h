@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of a training run, shared by its loop and its checkpoints. */
+#ifndef CORE_TRAINER_H
+#define CORE_TRAINER_H
+
+#include "train/step.h"
+
+enum { CURVES = 7 };
+
+struct curve {
+    uint32_t *x;
+    double *y[CURVES]; /* NaN: not measured at that step */
+    size_t n, cap;
+};
+
+struct trainer {
+    const struct train_options *o;
+    struct registry *registry;
+    struct stepper s;
+    const struct item *item;
+    void *item_params;
+    struct mohs_weights *weights; /* configuration, names, and values in memory */
+    struct tokenizer *tokenizer;
+    struct preprocess pre;
+    struct pool *pool;
+    struct loader *loader;
+    struct batch batch;
+
+    struct mohs_buffer **m, **v, **sum; /* AdamW moments; FreeLB sums or NULL */
+    uint8_t *decays;
+    struct params *average; /* EMA, or NULL */
+    struct mohs_buffer *partial, *clip;
+
+    struct step_graph clean, ascent, both, embed;
+    struct adversary adversary;
+    uint32_t step;
+    struct curve curve;
+};
+
+extern const char *const curve_names[CURVES];
+void curve_add(struct curve *c, uint32_t step, const double y[CURVES]);
+char *curve_json(const struct curve *c);
+void curve_free(struct curve *c);
+
+/* OUT.ckpt: everything the next step depends on. */
+mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err);
+/* 1 when a checkpoint was read, 0 when there is none. */
+mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err);
+/* The finished weights (averaged ones when there are) as o->out. */
+mohs_status checkpoint_finish(struct trainer *t, struct mohs_error *err);
+/* True when o->out exists and was made with equal options. */
+bool checkpoint_done(const struct train_options *o, char **curve);
+
+/* R@1 in % on o->validate, first caption of each image. */
+mohs_status trainer_validate(struct trainer *t, double *i2t, double *t2i,
+                             struct mohs_error *err);
+
+#endif
