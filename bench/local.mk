@@ -1,5 +1,5 @@
 # benchmarks, built on demand: make bench
-BENCHES = bench/gemm
+BENCHES = bench/gemm bench/bench_graph
 EXTRA_PROGRAMS = $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench
@@ -7,3 +7,8 @@ bench: $(BENCHES)
 
 bench_gemm_SOURCES = %D%/gemm.c
 bench_gemm_LDADD = core/libcompute.la core/libbase.la $(DL_LIBS) -lpthread -lm
+
+bench_bench_graph_SOURCES = %D%/bench_graph.c
+bench_bench_graph_LDADD = core/libgraph.la core/libcompute.la core/libbase.la \
+	-lpthread -lm
+EXTRA_DIST += bench/bench_graph.py
