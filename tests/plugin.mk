@@ -1,7 +1,13 @@
 # tests of plugin
 PLUGIN_TEST_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
 	$(CHECK_LIBS) -lpthread -lm
-check_PROGRAMS += tests/unit/test_plugin_load tests/unit/test_plugin_params
+check_PROGRAMS += tests/unit/test_plugin_check tests/unit/test_plugin_load \
+	tests/unit/test_plugin_params
+tests_unit_test_plugin_check_SOURCES = %D%/unit/test_plugin_check.c
+tests_unit_test_plugin_check_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_plugin_check_LDADD = core/libplugincheck.la core/libplugin.la \
+	core/libgraph.la core/libcompute.la core/libbase.la $(JANSSON_LIBS) \
+	$(CHECK_LIBS) -lpthread -lm
 tests_unit_test_plugin_load_SOURCES = %D%/unit/test_plugin_load.c
 tests_unit_test_plugin_load_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_plugin_load_LDADD = $(PLUGIN_TEST_LDADD)
@@ -11,7 +17,8 @@ tests_unit_test_plugin_params_LDADD = $(PLUGIN_TEST_LDADD)
 
 # Modules that nobody installs: libtool builds a .so only for an -rpath.
 TEST_MODULE = -module -avoid-version -shared -rpath /nowhere $(SAN_CFLAGS)
-check_LTLIBRARIES += tests/plugins/good/good.la tests/plugins/bad/bad_abi.la \
+check_LTLIBRARIES += tests/plugins/good/good.la \
+	tests/plugins/faulty/faulty.la tests/plugins/bad/bad_abi.la \
 	tests/plugins/bad/bad_entry.la tests/plugins/bad/bad_init.la \
 	tests/plugins/bad/bad_nothing.la tests/plugins/bad/bad_null.la \
 	tests/plugins/bad/bad_short.la tests/plugins/bad/bad_table.la \
@@ -20,6 +27,9 @@ check_LTLIBRARIES += tests/plugins/good/good.la tests/plugins/bad/bad_abi.la \
 BAD_SOURCE = %D%/plugins/bad.c
 tests_plugins_good_good_la_SOURCES = %D%/plugins/good.c
 tests_plugins_good_good_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_faulty_faulty_la_SOURCES = %D%/plugins/faulty.c
+tests_plugins_faulty_faulty_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_faulty_faulty_la_LIBADD = -lm
 tests_plugins_bad_bad_abi_la_SOURCES = $(BAD_SOURCE)
 tests_plugins_bad_bad_abi_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_ABI
 tests_plugins_bad_bad_abi_la_LDFLAGS = $(TEST_MODULE)

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 const struct cli_command *const cli_commands[] = {
-    &command_list,    &command_info,
+    &command_list,    &command_info,   &command_plugin,
     &command_devices, &command_doctor, &command_help,
     NULL,
 };

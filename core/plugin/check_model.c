@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks of models: a tiny configuration with random parameters, built as a
+ * graph on the device; rows, taps and gradients. The configuration has the
+ * names of Hugging Face's dual encoders and the item's id as model_type.
+ */
+#include "config.h"
+
+#include "graph/graph.h"
+#include "plugin/check.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 3, IMAGE = 16, CONTEXT = 8, VOCAB = 40, SPECS_MAX = 4096 };
+
+/* ---- weights as a plugin sees them ---- */
+
+struct tensor_data {
+    char *name;
+    uint32_t n_dims, dims[MOHS_DIMS_MAX];
+    uint64_t count;
+    float *data;
+};
+
+struct mohs_weights {
+    json_t *config;
+    struct tensor_data *t;
+    size_t n;
+};
+
+static int32_t w_shape(const struct mohs_weights *w, const char *name,
+                       uint32_t dims[5])
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!strcmp(w->t[i].name, name)) {
+            memcpy(dims, w->t[i].dims, w->t[i].n_dims * sizeof *dims);
+            return (int32_t)w->t[i].n_dims;
+        }
+    return -1;
+}
+
+static mohs_status w_read(const struct mohs_weights *w, const char *name,
+                          float *out, uint64_t count, struct mohs_error *err)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!strcmp(w->t[i].name, name)) {
+            if (w->t[i].count != count)
+                return mohs_fail(err, MOHS_E_ARG,
+                                 "tensor %s has %llu elements, not %llu", name,
+                                 (unsigned long long)w->t[i].count,
+                                 (unsigned long long)count);
+            memcpy(out, w->t[i].data, count * sizeof *out);
+            return MOHS_OK;
+        }
+    return mohs_fail(err, MOHS_E_FORMAT, "no tensor %s", name);
+}
+
+static const json_t *w_at(const struct mohs_weights *w, const char *path)
+{
+    const json_t *j = w->config;
+    while (j) {
+        size_t n = strcspn(path, ".");
+        char *key = xasprintf("%.*s", (int)n, path);
+        j = json_object_get(j, key);
+        free(key);
+        if (!path[n])
+            return j;
+        path += n + 1;
+    }
+    return NULL;
+}
+
+static int32_t w_number(const struct mohs_weights *w, const char *path, double *out)
+{
+    const json_t *j = w_at(w, path);
+    if (!j || json_is_null(j))
+        return 0;
+    if (!json_is_number(j))
+        return -1;
+    *out = json_number_value(j);
+    return 1;
+}
+
+static int32_t w_string(const struct mohs_weights *w, const char *path,
+                        const char **out)
+{
+    const json_t *j = w_at(w, path);
+    if (!j || json_is_null(j))
+        return 0;
+    if (!json_is_string(j))
+        return -1;
+    *out = json_string_value(j);
+    return 1;
+}
+
+static const char *w_name(const struct mohs_weights *w, uint32_t index)
+{
+    return index < w->n ? w->t[index].name : NULL;
+}
+
+static const char *w_path(const struct mohs_weights *w)
+{
+    (void)w;
+    return "(check)";
+}
+
+static const struct mohs_weights_api tiny_weights_api = {
+    sizeof tiny_weights_api, w_shape, w_read, w_number, w_string, w_name, w_path
+};
+
+static json_t *tiny_config(const char *id)
+{
+    return json_pack(
+        "{s:s, s:i, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i},"
+        " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i, s:i, s:i, s:i}}",
+        "model_type", id, "projection_dim", 12, "logit_scale_init_value", 2.6592,
+        "vision_config", "hidden_size", 16, "intermediate_size", 32,
+        "num_hidden_layers", 2, "num_attention_heads", 2, "image_size", IMAGE,
+        "patch_size", 8, "num_channels", 3, "hidden_act", "quick_gelu",
+        "layer_norm_eps", 1e-5, "projection_dim", 12, "text_config",
+        "hidden_size", 16, "intermediate_size", 32, "num_hidden_layers", 2,
+        "num_attention_heads", 2, "vocab_size", VOCAB, "max_position_embeddings",
+        CONTEXT, "hidden_act", "quick_gelu", "layer_norm_eps", 1e-5,
+        "projection_dim", 12, "bos_token_id", VOCAB - 2, "eos_token_id", VOCAB - 1,
+        "pad_token_id", VOCAB - 1);
+}
+
+static void weights_drop(struct mohs_weights *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->t[i].name);
+        free(w->t[i].data);
+    }
+    free(w->t);
+    json_decref(w->config);
+}
+
+/* put() of describe(): keeps the parameter with values as training starts. */
+static mohs_status take_spec(void *user, const struct mohs_weight_spec *s,
+                             struct mohs_error *err)
+{
+    struct mohs_weights *w = user;
+    uint32_t seen[MOHS_DIMS_MAX];
+    if (!s->name || !*s->name || s->n_dims > MOHS_DIMS_MAX || w->n == SPECS_MAX)
+        return mohs_fail(err, MOHS_E_PLUGIN,
+                         "describe: parameter %zu has no name or %u dims", w->n,
+                         s->n_dims);
+    if (w_shape(w, s->name, seen) >= 0)
+        return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s is there twice", s->name);
+    struct tensor_data t = { .n_dims = s->n_dims, .count = 1 };
+    for (uint32_t i = 0; i < s->n_dims; i++) {
+        t.dims[i] = s->dims[i];
+        t.count *= s->dims[i];
+    }
+    if (!t.count || t.count > 1 << 24)
+        return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s has %llu elements",
+                         s->name, (unsigned long long)t.count);
+    t.name = xstrdup(s->name);
+    t.data = xcalloc((size_t)t.count, sizeof *t.data);
+    for (uint64_t i = 0; i < t.count; i++)
+        t.data[i] = s->init == MOHS_INIT_CONSTANT
+                        ? s->scale + 0.05f * mohs_rng_normal(3, w->n, i)
+                        : (s->scale > 0.05f ? s->scale : 0.05f) *
+                              mohs_rng_normal(3, w->n, i);
+    w->t = xrealloc(w->t, (w->n + 1) * sizeof *w->t);
+    w->t[w->n++] = t;
+    return MOHS_OK;
+}
+
+/* ---- the model of one check ---- */
+
+struct model {
+    struct mohs_weights w;
+    struct instance in;
+    const struct mohs_model_info *info;
+    struct params *params;
+    struct compute *compute;
+};
+
+static mohs_status create(struct check_run *c, const void *params, void **self,
+                          struct mohs_error *err)
+{
+    const struct mohs_model_ops *ops = c->it->item->ops;
+    return ops->create(c->host, params, c->user, self, err);
+}
+
+static void destroy(struct check_run *c, void *self)
+{
+    const struct mohs_model_ops *ops = c->it->item->ops;
+    ops->destroy(self);
+    scratch_reset();
+}
+
+static void model_close(struct check_run *c, struct model *m)
+{
+    if (m->in.params) {
+        destroy(c, m->in.self);
+        item_params_free(c->it, m->in.params);
+    }
+    params_free(m->params);
+    weights_drop(&m->w);
+}
+
+/* Creates from the configuration alone, lists the parameters, and creates
+ * again with them in the file, as training and evaluation do. */
+static bool model_open(struct check_run *c, struct model *m)
+{
+    const struct mohs_model_ops *ops = c->it->item->ops;
+    struct mohs_error err = MOHS_ERROR_INIT;
+    memset(m, 0, sizeof *m);
+    m->w.config = tiny_config(c->it->item->id);
+    registry_extend(c->registry, MOHS_EXT_WEIGHTS, &tiny_weights_api);
+    registry_extend(c->registry, MOHS_EXT_GRAPH, &graph_api);
+    c->user = &m->w;
+    for (int round = 0; round < 2; round++) {
+        void *params = item_params_new(c->it);
+        if (round) {
+            destroy(c, m->in.self);
+            item_params_free(c->it, m->in.params);
+            m->in.params = NULL;
+        }
+        mohs_status st = instance_make(c, params, create, &m->in, &err);
+        if (st < 0) {
+            item_params_free(c->it, params);
+            m->in.params = NULL;
+        }
+        if (!check_status(c, round ? "create with parameters" : "create", st, &err))
+            return false;
+        if (!round && !check_status(c, "describe",
+                                    ops->describe(m->in.self, take_spec, &m->w,
+                                                  &err), &err))
+            return false;
+    }
+    m->info = ops->info(m->in.self);
+    scratch_reset();
+    return m->info || check_fail(c, "info: NULL");
+}
+
+static bool model_device(struct check_run *c, struct model *m)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    if (!check_status(c, "device", registry_compute(c->registry, &m->compute, &err),
+                      &err))
+        return false;
+    m->params = params_new(m->compute);
+    for (size_t i = 0; i < m->w.n; i++) {
+        const struct tensor_data *t = &m->w.t[i];
+        if (!check_status(c, t->name, params_set(m->params, t->name, t->n_dims,
+                                                 t->dims, t->data, &err), &err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- one tower as a graph ---- */
+
+struct tower {
+    struct graph *g;
+    struct tensor *pixels, *tokens, *last, *out;
+    uint32_t n, dim, context;
+};
+
+static bool tower_build(struct check_run *c, struct model *m, uint32_t which,
+                        uint32_t n, uint32_t context, const char *perturb,
+                        struct tower *t)
+{
+    const struct mohs_model_ops *ops = c->it->item->ops;
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct mohs_tower_inputs in = { .size = sizeof in };
+    struct mohs_tensor *out = NULL;
+    uint32_t dims[MOHS_DIMS_MAX];
+    memset(t, 0, sizeof *t);
+    t->g = graph_new(m->compute, m->params);
+    t->n = n;
+    t->context = context;
+    if (perturb)
+        graph_perturb(t->g, perturb);
+    if (which == MOHS_TOWER_IMAGE) {
+        uint32_t shape[] = { n, 3, m->info->image_height, m->info->image_width };
+        t->pixels = graph_input(t->g, "pixels", MOHS_F32, 4, shape);
+        in.pixels = (struct mohs_tensor *)t->pixels;
+    } else {
+        uint32_t shape[] = { n, context };
+        t->tokens = graph_input(t->g, "tokens", MOHS_I32, 2, shape);
+        t->last = graph_input(t->g, "last", MOHS_I32, 1, shape);
+        in.tokens = (struct mohs_tensor *)t->tokens;
+        in.last = (struct mohs_tensor *)t->last;
+    }
+    mohs_status st = ops->build(m->in.self, &graph_api, (struct mohs_graph *)t->g,
+                                which, &in, &out, &err);
+    scratch_reset();
+    if (st >= 0)
+        st = graph_status(t->g, &err);
+    const char *name = which == MOHS_TOWER_IMAGE ? "image tower" : "text tower";
+    if (!check_status(c, name, st, &err))
+        return false;
+    t->out = (struct tensor *)out;
+    if (!out || tensor_shape(t->out, dims) != 2 || dims[0] != n ||
+        dims[1] != m->info->embed_dim)
+        return check_fail(c, "%s: the result is not [%u, %u]", name, n,
+                          m->info->embed_dim);
+    t->dim = dims[1];
+    graph_output(t->g, t->out);
+    return true;
+}
+
+/* Sample i of a batch is number which[i] of an endless series. */
+static bool tower_feed(struct check_run *c, struct tower *t, const uint32_t *which,
+                       const float *shift, double step)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    mohs_status st;
+    if (t->pixels) {
+        size_t n = (size_t)tensor_count(t->pixels), one = n / t->n;
+        float *x = xmalloc(n * sizeof *x);
+        for (size_t i = 0; i < n; i++)
+            x[i] = mohs_rng_normal(61, which[i / one], i % one) +
+                   (shift ? (float)(step * (double)shift[i]) : 0);
+        st = tensor_write(t->pixels, x, &err);
+        free(x);
+    } else {
+        int32_t ids[BATCH * CONTEXT], last[BATCH];
+        for (uint32_t i = 0; i < t->n; i++) {
+            last[i] = (int32_t)(2 + (which[i] + 1) % 3);
+            for (uint32_t k = 0; k < t->context; k++)
+                ids[i * t->context + k] =
+                    !k                        ? VOCAB - 2
+                    : k >= (uint32_t)last[i] ? VOCAB - 1
+                                              : (int32_t)mohs_rng_below(
+                                                    62, which[i], k, VOCAB - 2);
+        }
+        st = tensor_write(t->tokens, ids, &err);
+        if (st >= 0)
+            st = tensor_write(t->last, last, &err);
+    }
+    return check_status(c, "input", st, &err);
+}
+
+static bool tower_run(struct check_run *c, struct tower *t, float *out)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    mohs_status st = graph_run(t->g, &err);
+    if (st >= 0)
+        st = tensor_read(t->out, out, &err);
+    return check_status(c, "run", st, &err);
+}
+
+static bool tower_plan(struct check_run *c, struct tower *t)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct graph_cost cost;
+    return check_status(c, "plan", graph_plan(t->g, &cost, &err), &err);
+}
+
+static const uint32_t all_samples[BATCH] = { 0, 1, 2 };
+
+/* ---- the checks ---- */
+
+static bool run_params(struct check_run *c)
+{
+    struct model m;
+    bool ok = model_open(c, &m);
+    ok = ok && check_params(c, create, destroy);
+    model_close(c, &m);
+    return ok;
+}
+
+static bool taps_valid(struct check_run *c, const struct mohs_model_info *info)
+{
+    for (size_t i = 0; info->taps && info->taps[i]; i++) {
+        const char *s = info->taps[i];
+        if (strncmp(s, "image.", 6) && strncmp(s, "text.", 5))
+            return check_fail(c, "tap '%.40s' is neither image. nor text.", s);
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(s, info->taps[j]))
+                return check_fail(c, "tap %s is there twice", s);
+    }
+    return true;
+}
+
+static bool run_info(struct check_run *c)
+{
+    const struct mohs_model_ops *ops = c->it->item->ops;
+    struct model m;
+    bool ok = model_open(c, &m);
+    int32_t sure = ok ? ops->probe(c->host, &m.w) : 0;
+    if (ok && (sure < 1 || sure > 100))
+        ok = check_fail(c, "probe of a configuration with model_type '%s' says %d",
+                        c->it->item->id, sure);
+    const struct mohs_model_info *i = m.info;
+    uint32_t both = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
+    if (ok && (!i->towers || (i->towers & ~both) || !i->embed_dim))
+        ok = check_fail(c, "towers %u, embed_dim %u", i->towers, i->embed_dim);
+    if (ok && (i->towers & MOHS_TOWER_IMAGE) && (!i->image_height || !i->image_width))
+        ok = check_fail(c, "an image tower of %u x %u", i->image_height,
+                        i->image_width);
+    if (ok && (i->towers & MOHS_TOWER_TEXT) &&
+        (i->context_length < 4 || i->vocab_size < 4))
+        ok = check_fail(c, "a text tower of %u tokens, %u words",
+                        i->context_length, i->vocab_size);
+    if (ok && !(isfinite(i->logit_scale) && i->logit_scale > 0))
+        ok = check_fail(c, "logit_scale is %g", (double)i->logit_scale);
+    ok = ok && taps_valid(c, i);
+    if (ok)
+        check_note(c, "%zu parameters, %ux%u pixels, %u tokens, %u dims", m.w.n,
+                   i->image_width, i->image_height, i->context_length,
+                   i->embed_dim);
+    model_close(c, &m);
+    return ok;
+}
+
+/* Calls fn for each tower the model has, on the device. */
+static bool each_tower(struct check_run *c,
+                       bool (*fn)(struct check_run *c, struct model *m,
+                                  uint32_t which))
+{
+    struct model m;
+    bool ok = model_open(c, &m) && model_device(c, &m);
+    for (uint32_t t = MOHS_TOWER_IMAGE; ok && t <= MOHS_TOWER_TEXT; t <<= 1)
+        if (m.info->towers & t)
+            ok = fn(c, &m, t);
+    model_close(c, &m);
+    return ok;
+}
+
+/* Rows are finite and the same in a batch, alone and in another order. */
+static bool rows_tower(struct check_run *c, struct model *m, uint32_t which)
+{
+    static const uint32_t back[BATCH] = { 2, 1, 0 };
+    struct tower all, one = { 0 };
+    float *rows = NULL, *turned = NULL, *row = NULL;
+    bool ok = tower_build(c, m, which, BATCH, CONTEXT, NULL, &all) &&
+              tower_build(c, m, which, 1, CONTEXT, NULL, &one);
+    if (ok) {
+        size_t bytes = all.dim * sizeof *rows;
+        rows = xmalloc(BATCH * bytes);
+        turned = xmalloc(BATCH * bytes);
+        row = xmalloc(bytes);
+        ok = tower_plan(c, &all) && tower_plan(c, &one) &&
+             tower_feed(c, &all, back, NULL, 0) && tower_run(c, &all, turned) &&
+             tower_feed(c, &all, all_samples, NULL, 0) && tower_run(c, &all, rows);
+        for (uint32_t k = 0; ok && k < BATCH * all.dim; k++)
+            if (!isfinite(rows[k]))
+                ok = check_fail(c, "row %u is not finite", k / all.dim);
+        for (uint32_t i = 0; ok && i < BATCH; i++) {
+            ok = tower_feed(c, &one, &i, NULL, 0) && tower_run(c, &one, row);
+            if (ok && memcmp(row, rows + (size_t)i * all.dim, bytes))
+                ok = check_fail(c, "row %u differs in a batch and alone", i);
+            if (ok && memcmp(row, turned + (size_t)(2 - i) * all.dim, bytes))
+                ok = check_fail(c, "row %u depends on its place", i);
+            if (ok && i && !memcmp(row, rows, bytes))
+                ok = check_fail(c, "different inputs give the same row");
+        }
+    }
+    free(rows);
+    free(turned);
+    free(row);
+    graph_free(all.g);
+    graph_free(one.g);
+    return ok;
+}
+
+static bool run_rows(struct check_run *c)
+{
+    return each_tower(c, rows_tower);
+}
+
+/* Every named tap is met by the tower its name says. */
+static bool taps_tower(struct check_run *c, struct model *m, uint32_t which)
+{
+    const char *prefix = which == MOHS_TOWER_IMAGE ? "image." : "text.";
+    struct tower t;
+    bool ok = tower_build(c, m, which, 1, CONTEXT, NULL, &t);
+    for (size_t i = 0; ok && m->info->taps && m->info->taps[i]; i++)
+        if (!strncmp(m->info->taps[i], prefix, strlen(prefix)) &&
+            !graph_find_tap(t.g, m->info->taps[i]))
+            ok = check_fail(c, "tap %s is named but not built", m->info->taps[i]);
+    graph_free(t.g);
+    return ok;
+}
+
+static bool run_taps(struct check_run *c)
+{
+    return each_tower(c, taps_tower);
+}
+
+/* With the flag, what stands behind `last` must not matter. */
+static bool run_causal(struct check_run *c)
+{
+    struct model m;
+    struct tower full = { 0 }, cut = { 0 };
+    float *a = NULL, *b = NULL;
+    bool ok = model_open(c, &m) && model_device(c, &m);
+    bool has = ok && (m.info->towers & MOHS_TOWER_TEXT) &&
+               (m.info->flags & MOHS_MODEL_CAUSAL_TEXT);
+    if (has) {
+        ok = tower_build(c, &m, MOHS_TOWER_TEXT, BATCH, CONTEXT, NULL, &full) &&
+             tower_build(c, &m, MOHS_TOWER_TEXT, BATCH, 5, NULL, &cut);
+        a = xmalloc(BATCH * m.info->embed_dim * sizeof *a);
+        b = xmalloc(BATCH * m.info->embed_dim * sizeof *b);
+        ok = ok && tower_plan(c, &full) && tower_plan(c, &cut) &&
+             tower_feed(c, &full, all_samples, NULL, 0) && tower_run(c, &full, a) &&
+             tower_feed(c, &cut, all_samples, NULL, 0) && tower_run(c, &cut, b);
+        for (uint32_t k = 0; ok && k < BATCH * m.info->embed_dim; k++)
+            if (fabsf(a[k] - b[k]) > 1e-5f * (1 + fabsf(a[k])))
+                ok = check_fail(c, "flagged causal, but padding changes row %u",
+                                k / m.info->embed_dim);
+    } else if (ok) {
+        check_note(c, "not flagged causal");
+    }
+    free(a);
+    free(b);
+    graph_free(full.g);
+    graph_free(cut.g);
+    model_close(c, &m);
+    return ok;
+}
+
+/* ---- gradients ---- */
+
+/* <r, out> of the tower's rows. */
+static double projected(const struct tower *t, const float *out)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < t->n * t->dim; k++)
+        sum += (double)out[k] * (double)mohs_rng_normal(63, 0, k);
+    return sum;
+}
+
+static struct tensor *seed_tensor(struct tower *t)
+{
+    uint32_t dims[] = { t->n, t->dim };
+    float *r = xmalloc((size_t)t->n * t->dim * sizeof *r);
+    for (uint32_t k = 0; k < t->n * t->dim; k++)
+        r[k] = mohs_rng_normal(63, 0, k);
+    struct tensor *s = graph_constant(t->g, 2, dims, r);
+    free(r);
+    return s;
+}
+
+/* Where a gradient is taken: at an input of the graph. */
+struct probe {
+    struct tower t;
+    struct tensor *at, *grad, *clean; /* clean: what the tap sees, or NULL */
+    bool pixels;
+};
+
+/* f at input + step * direction. */
+static bool value_at(struct check_run *c, struct probe *p, const float *dir,
+                     double step, float *out, double *f)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    bool ok = tower_feed(c, &p->t, all_samples, p->pixels ? dir : NULL, step);
+    if (ok && !p->pixels) {
+        size_t n = (size_t)tensor_count(p->at);
+        float *d = xmalloc(n * sizeof *d);
+        for (size_t i = 0; i < n; i++)
+            d[i] = (float)(step * (double)dir[i]);
+        ok = check_status(c, "delta", tensor_write(p->at, d, &err), &err);
+        free(d);
+    }
+    ok = ok && tower_run(c, &p->t, out);
+    if (ok)
+        *f = projected(&p->t, out);
+    return ok;
+}
+
+/* Steps are measured in what is there: pixels have size 1, token embeddings
+ * perhaps 0.02. */
+static bool scale_of(struct check_run *c, const struct probe *p, double *scale)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    *scale = 1;
+    if (!p->clean)
+        return true;
+    size_t n = (size_t)tensor_count(p->clean);
+    float *x = xmalloc(n * sizeof *x);
+    bool ok = check_status(c, "tap", tensor_read(p->clean, x, &err), &err);
+    double sum = 0;
+    for (size_t i = 0; ok && i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    free(x);
+    if (sum > 0)
+        *scale = sqrt(sum / (double)n);
+    return ok;
+}
+
+/* Central differences with one Richardson step against the graph's own. The
+ * bound is 1 % of the gradient's size: float32 sums leave about 0.1 %. */
+static bool differences(struct check_run *c, struct probe *p, const char *where)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    size_t n = (size_t)tensor_count(p->at);
+    float *g = xmalloc(n * sizeof *g), *dir = xcalloc(n, sizeof *dir);
+    float *out = xmalloc((size_t)p->t.n * p->t.dim * sizeof *out);
+    double f[4], size = 0, scale = 1;
+    bool ok = value_at(c, p, dir, 0, out, &f[0]) && scale_of(c, p, &scale) &&
+              check_status(c, "gradient", tensor_read(p->grad, g, &err), &err);
+    for (size_t i = 0; ok && i < n; i++)
+        size += (double)g[i] * (double)g[i];
+    size = sqrt(size);
+    if (ok && !(size > 0 && isfinite(size)))
+        ok = check_fail(c, "%s: the gradient is %s", where,
+                        size == 0 ? "zero" : "not finite");
+    for (uint32_t round = 0; ok && round < 3; round++) {
+        double exact = 0, h = 0.02 * scale;
+        for (size_t i = 0; i < n; i++) {
+            dir[i] = mohs_rng_normal(64, round, i);
+            exact += (double)g[i] * (double)dir[i];
+        }
+        ok = value_at(c, p, dir, h, out, &f[0]) &&
+             value_at(c, p, dir, -h, out, &f[1]) &&
+             value_at(c, p, dir, h / 2, out, &f[2]) &&
+             value_at(c, p, dir, -h / 2, out, &f[3]);
+        double wide = (f[0] - f[1]) / (2 * h), fine = (f[2] - f[3]) / h;
+        double numeric = (4 * fine - wide) / 3;
+        if (ok && fabs(numeric - exact) > 0.01 * (fabs(exact) + size))
+            ok = check_fail(c, "%s: differences say %.5g, the gradient %.5g",
+                            where, numeric, exact);
+    }
+    free(g);
+    free(dir);
+    free(out);
+    return ok;
+}
+
+/* The gradient at pixels, or at the first tap of the text tower. */
+static bool gradient_tower(struct check_run *c, struct model *m, uint32_t which)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    const char *tap = NULL;
+    struct probe p = { .pixels = which == MOHS_TOWER_IMAGE };
+    for (size_t i = 0; !p.pixels && !tap && m->info->taps && m->info->taps[i]; i++)
+        if (!strncmp(m->info->taps[i], "text.", 5))
+            tap = m->info->taps[i];
+    if (!p.pixels && !tap)
+        return true;
+    bool ok = tower_build(c, m, which, BATCH, CONTEXT, tap, &p.t);
+    if (ok) {
+        p.at = p.pixels ? p.t.pixels : graph_find_delta(p.t.g, tap);
+        ok = p.at || check_fail(c, "tap %s takes no delta", tap);
+        p.clean = p.pixels ? NULL : graph_find_tap(p.t.g, tap);
+    }
+    ok = ok && check_status(c, "grad", graph_grad(p.t.g, p.t.out, seed_tensor(&p.t),
+                                                  &p.at, 1, &p.grad, &err), &err);
+    if (ok && !p.grad)
+        ok = check_fail(c, "the result does not depend on %s",
+                        tap ? tap : "the pixels");
+    if (ok)
+        graph_output(p.t.g, p.grad);
+    if (ok && p.clean)
+        graph_output(p.t.g, p.clean);
+    ok = ok && tower_plan(c, &p.t) && differences(c, &p, tap ? tap : "pixels");
+    graph_free(p.t.g);
+    return ok;
+}
+
+static bool run_gradient(struct check_run *c)
+{
+    return each_tower(c, gradient_tower);
+}
+
+const struct check model_checks[] = {
+    { "params", run_params },
+    { "info", run_info },
+    { "rows", run_rows },
+    { "taps", run_taps },
+    { "causal", run_causal },
+    { "gradient", run_gradient },
+    { 0 },
+};
