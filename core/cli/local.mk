@@ -4,8 +4,8 @@ core_mohs_SOURCES = %D%/cli.h %D%/cmd_devices.c %D%/cmd_doctor.c \
 	%D%/cmd_help.c %D%/cmd_info.c %D%/cmd_list.c %D%/cmd_plugin.c %D%/items.c %D%/items.h \
 	%D%/main.c %D%/opt.c %D%/table.c
 core_mohs_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_TREE='"$(abs_top_srcdir)"'
-core_mohs_LDADD = core/libplugincheck.la core/libplugin.la core/libgraph.la \
-	core/libcompute.la core/libbase.la -lpthread -lm
+core_mohs_LDADD = core/libplugincheck.la core/libplugin.la core/libmodel.la \
+	core/libimage.la core/libgraph.la core/libcompute.la core/libbase.la -lpthread -lm
 
 # Manual page and completion come from the command table.
 man1_MANS = docs/mohs.1

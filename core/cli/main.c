@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include "cli/cli.h"
+#include "graph/graph.h"
+#include "model/model.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,10 +37,16 @@ static void catch_signals(void)
 mohs_status cli_registry(struct cli *c, struct registry **out,
                          struct mohs_error *err)
 {
+    static const struct registry_extension tables[] = {
+        { MOHS_EXT_GRAPH, &graph_api },
+        { MOHS_EXT_WEIGHTS, &weights_api },
+        { NULL, NULL },
+    };
     if (!c->registry) {
         struct registry_options o = {
             .device = c->device,
             .plugin_dirs = (const char *const *)c->plugin_dirs,
+            .extensions = tables,
         };
         RET_IF_ERR(registry_open(&o, &c->registry, err));
     }

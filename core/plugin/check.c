@@ -63,7 +63,8 @@ static struct registry *child_load(const struct kit *k, int fd)
 {
     struct registry *r;
     struct mohs_error err = MOHS_ERROR_INIT;
-    struct registry_options o = { .device = k->device };
+    struct registry_options o = { .device = k->device,
+                                  .extensions = check_extensions };
     tell(fd, 'S', "load");
     if (registry_open_file(&o, k->path, &r, &err) < 0) {
         tell(fd, 'F', err.text);

@@ -28,6 +28,8 @@ struct check {
 /* The checks by kind; each ends with name NULL. */
 extern const struct check attack_checks[], corruption_checks[], metric_checks[],
     model_checks[], text_checks[];
+/* mohs.graph/1 and the mohs.weights/1 of the model checks. */
+extern const struct registry_extension check_extensions[];
 
 /* Sets the detail; returns false and true. */
 MOHS_PRINTF(2, 3)
@@ -41,15 +43,18 @@ bool check_status(struct check_run *c, const char *what, mohs_status st,
 bool check_refusal(struct check_run *c, const char *what, mohs_status st,
                    const struct mohs_error *err);
 
-/* An instance of the item. The struct that create() saw is overwritten at
- * once, so that one who keeps a pointer to it is found out. */
+/* An instance of the item. The struct that create() saw is overwritten as
+ * soon as it returns, so that one who keeps a pointer to it is found out. */
 struct instance {
-    void *self, *params;
+    void *self, *params, *seen;
 };
 typedef mohs_status (*create_fn)(struct check_run *c, const void *params,
                                  void **self, struct mohs_error *err);
+/* Takes params, also when it fails. */
 mohs_status instance_make(struct check_run *c, void *params, create_fn create,
                           struct instance *out, struct mohs_error *err);
+/* Frees what instance_make() holds, params included; self is destroyed. */
+void instance_free(struct check_run *c, struct instance *in);
 /* Tries create() with every parameter at its ends and choices; each must
  * work or be refused with a text. Takes nothing. */
 bool check_params(struct check_run *c, create_fn create,

@@ -83,16 +83,15 @@ static mohs_status attack_open(struct check_run *c, int side, double eps,
     if (!isnan(eps))
         st = item_param_set_number(c->it, params, "eps", eps, err);
     if (st >= 0)
-        st = instance_make(c, params, create, &a->in, err);
-    if (st < 0)
-        item_params_free(c->it, params);
+        return instance_make(c, params, create, &a->in, err);
+    item_params_free(c->it, params);
     return st;
 }
 
 static void attack_close(struct check_run *c, struct attack *a)
 {
     destroy(c, a->in.self);
-    item_params_free(c->it, a->in.params);
+    instance_free(c, &a->in);
 }
 
 static mohs_status attack_run(struct check_run *c, struct attack *a,

@@ -88,15 +88,13 @@ static bool instance_open(struct check_run *c, struct instance *in)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     mohs_status st = instance_make(c, item_params_new(c->it), create, in, &err);
-    if (st < 0)
-        item_params_free(c->it, in->params);
     return check_status(c, "create", st, &err);
 }
 
 static void instance_close(struct check_run *c, struct instance *in)
 {
     destroy(c, in->self);
-    item_params_free(c->it, in->params);
+    instance_free(c, in);
 }
 
 static bool guards_hold(const uint8_t *block, size_t bytes)

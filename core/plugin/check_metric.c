@@ -135,15 +135,13 @@ static bool open_it(struct check_run *c, struct instance *in)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     mohs_status st = instance_make(c, item_params_new(c->it), create, in, &err);
-    if (st < 0)
-        item_params_free(c->it, in->params);
     return check_status(c, "create", st, &err);
 }
 
 static void close_it(struct check_run *c, struct instance *in)
 {
     destroy(c, in->self);
-    item_params_free(c->it, in->params);
+    instance_free(c, in);
 }
 
 /* measure() on a task; st tells whether it took it. False: broke a rule. */
@@ -283,8 +281,8 @@ static bool run_tables(struct check_run *c)
     if (!col || !nc || !v || !nv || nv > VALUES_MAX)
         ok = check_fail(c, "%u columns, %u values", nc, nv);
     for (uint32_t i = 0; ok && i < nc; i++)
-        if (!name_ok(col[i]))
-            ok = check_fail(c, "column %u has no name of [a-z0-9_]", i);
+        if (!col[i] || !*col[i] || strlen(col[i]) > 63 || strpbrk(col[i], " ,\"\n"))
+            ok = check_fail(c, "column %u has no name fit for a table head", i);
     for (uint32_t i = 0; ok && i < nv; i++) {
         if (!name_ok(v[i].name))
             ok = check_fail(c, "value %u has no name of [a-z0-9_]", i);

@@ -111,6 +111,12 @@ static const struct mohs_weights_api tiny_weights_api = {
     sizeof tiny_weights_api, w_shape, w_read, w_number, w_string, w_name, w_path
 };
 
+const struct registry_extension check_extensions[] = {
+    { MOHS_EXT_WEIGHTS, &tiny_weights_api },
+    { MOHS_EXT_GRAPH, &graph_api },
+    { NULL, NULL },
+};
+
 static json_t *tiny_config(const char *id)
 {
     return json_pack(
@@ -198,7 +204,7 @@ static void model_close(struct check_run *c, struct model *m)
 {
     if (m->in.params) {
         destroy(c, m->in.self);
-        item_params_free(c->it, m->in.params);
+        instance_free(c, &m->in);
     }
     params_free(m->params);
     weights_drop(&m->w);
@@ -212,21 +218,14 @@ static bool model_open(struct check_run *c, struct model *m)
     struct mohs_error err = MOHS_ERROR_INIT;
     memset(m, 0, sizeof *m);
     m->w.config = tiny_config(c->it->item->id);
-    registry_extend(c->registry, MOHS_EXT_WEIGHTS, &tiny_weights_api);
-    registry_extend(c->registry, MOHS_EXT_GRAPH, &graph_api);
     c->user = &m->w;
     for (int round = 0; round < 2; round++) {
         void *params = item_params_new(c->it);
         if (round) {
             destroy(c, m->in.self);
-            item_params_free(c->it, m->in.params);
-            m->in.params = NULL;
+            instance_free(c, &m->in);
         }
         mohs_status st = instance_make(c, params, create, &m->in, &err);
-        if (st < 0) {
-            item_params_free(c->it, params);
-            m->in.params = NULL;
-        }
         if (!check_status(c, round ? "create with parameters" : "create", st, &err))
             return false;
         if (!round && !check_status(c, "describe",
@@ -248,7 +247,8 @@ static bool model_device(struct check_run *c, struct model *m)
     m->params = params_new(m->compute);
     for (size_t i = 0; i < m->w.n; i++) {
         const struct tensor_data *t = &m->w.t[i];
-        if (!check_status(c, t->name, params_set(m->params, t->name, t->n_dims,
+        // A scalar is read by create(); graphs have no such tensors.
+        if (t->n_dims && !check_status(c, t->name, params_set(m->params, t->name, t->n_dims,
                                                  t->dims, t->data, &err), &err))
             return false;
     }

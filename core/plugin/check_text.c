@@ -83,15 +83,13 @@ static bool open_it(struct check_run *c, struct instance *in)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     mohs_status st = instance_make(c, item_params_new(c->it), create, in, &err);
-    if (st < 0)
-        item_params_free(c->it, in->params);
     return check_status(c, "create", st, &err);
 }
 
 static void close_it(struct check_run *c, struct instance *in)
 {
     destroy(c, in->self);
-    item_params_free(c->it, in->params);
+    instance_free(c, in);
 }
 
 /* Corrupts n texts into *out; every index must have been put. */

@@ -54,15 +54,23 @@ mohs_status instance_make(struct check_run *c, void *params, create_fn create,
                           struct instance *out, struct mohs_error *err)
 {
     size_t n = c->it->item->params_size;
-    void *seen = xmalloc(n);
-    memcpy(seen, params, n);
     out->self = NULL;
     out->params = params;
-    mohs_status st = create(c, seen, &out->self, err);
-    memset(seen, 0xa5, n);
-    free(seen);
+    out->seen = xmalloc(n);
+    memcpy(out->seen, params, n);
+    mohs_status st = create(c, out->seen, &out->self, err);
+    memset(out->seen, 0xa5, n);
     scratch_reset();
+    if (st < 0)
+        instance_free(c, out);
     return st;
+}
+
+void instance_free(struct check_run *c, struct instance *in)
+{
+    free(in->seen);
+    item_params_free(c->it, in->params);
+    in->seen = in->params = NULL;
 }
 
 /* ---- parameters at their ends ---- */
@@ -92,11 +100,14 @@ static bool try_text(struct trial *t, const char *name, const char *text)
         st = instance_make(c, params, t->create, &in, &err);
         ok = name ? check_refusal(c, what, st, &err)
                   : check_status(c, what, st, &err);
-        if (st >= 0)
-            t->destroy(c, in.self);
         *(st >= 0 ? &t->made : &t->refused) += 1;
+        if (st >= 0) {
+            t->destroy(c, in.self);
+            instance_free(c, &in);
+        }
+    } else {
+        item_params_free(c->it, params);
     }
-    item_params_free(c->it, params);
     return ok;
 }
 

@@ -41,10 +41,7 @@ struct registry {
     atomic_bool compute_asked;
     struct mohs_error compute_error;
     bool loading; /* inside init(): queries must not open the device */
-    struct {
-        const char *id;
-        const void *table;
-    } extension[EXTENSIONS_MAX];
+    struct registry_extension extension[EXTENSIONS_MAX];
     size_t n_extensions;
 };
 

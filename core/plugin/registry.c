@@ -165,6 +165,8 @@ static mohs_status registry_new(const struct registry_options *o,
     if (o && o->device)
         r->device = xstrdup(o->device);
     host_init(r);
+    for (size_t i = 0; o && o->extensions && o->extensions[i].id; i++)
+        registry_extend(r, o->extensions[i].id, o->extensions[i].table);
     *out = r;
     return MOHS_OK;
 }

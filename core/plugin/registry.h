@@ -13,11 +13,20 @@
 
 struct registry;
 
+/* A table that plugins find under an id; both outlive the registry. */
+struct registry_extension {
+    const char *id; /* NULL ends a list */
+    const void *table;
+};
+
 /* What plugins reach through the host's extensions. The device is opened on
- * the first query that needs it, with `device`. Strings are copied. */
+ * the first query that needs it, with `device`, which is copied. */
 struct registry_options {
     const char *device;          /* for compute_open; NULL default */
     const char *const *plugin_dirs; /* --plugin-dir, NULL-terminated, or NULL */
+    /* Tables of rooms above this one (mohs.graph/1, mohs.weights/1), there
+     * before any plugin's init(); NULL: none. */
+    const struct registry_extension *extensions;
 };
 
 /*
@@ -39,8 +48,7 @@ struct mohs_host *registry_host(struct registry *r);
 /* The device, opened on first use. */
 mohs_status registry_compute(struct registry *r, struct compute **out,
                              struct mohs_error *err);
-/* Offers `table` to plugins under extension id `id`; both must outlive r.
- * For rooms above this one (mohs.graph/1, mohs.weights/1). At most 16. */
+/* Offers or replaces a table after opening. At most 16. */
 void registry_extend(struct registry *r, const char *id, const void *table);
 /* True once a plugin has asked for mohs.compute/1 since the last call with
  * clear: an item that does so in create() must be run on the main thread. */

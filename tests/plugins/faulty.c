@@ -57,7 +57,7 @@ static mohs_status apply(void *self, const struct mohs_images *in,
                          struct mohs_images *out, uint32_t severity,
                          uint64_t seed, struct mohs_error *err)
 {
-    static uint8_t shared[64];
+    static volatile int shared;
     int mode = ((struct params *)self)->mode;
     size_t one = (size_t)in->height * in->width * 3, n = in->n * one;
     if (mode < 0) /* what the kit wrote over the params */
@@ -68,25 +68,24 @@ static mohs_status apply(void *self, const struct mohs_images *in,
         _exit(7);
     if (mode == MUTE && in->width < 3)
         return MOHS_E_UNSUPPORTED;
-    memset(shared, (int)(severity + in->rgb[0]), sizeof shared);
-    if (mode == SHARED)
-        usleep(200);
     for (size_t i = mode == UNWRITTEN; i < n; i++) {
         uint8_t x = in->rgb[i];
         if (mode == NOTHING)
             out->rgb[i] = x;
-        else if (mode == SHARED)
-            out->rgb[i] = (uint8_t)(x ^ shared[i & 63]);
         else if (mode == MIXES)
             out->rgb[i] = (uint8_t)(x ^ in->rgb[n - 1 - i % one]);
         else
             out->rgb[i] = (uint8_t)(255 - x);
     }
-    if (mode == SHARED)
+    if (mode == SHARED) {
+        shared = 0;
         for (int i = 0; i < 20; i++) {
             usleep(20);
-            out->rgb[i] = (uint8_t)(in->rgb[i] ^ shared[i]);
+            shared = shared + 1;
         }
+        for (size_t i = 0; i < n; i += one)
+            out->rgb[i] = (uint8_t)shared;
+    }
     switch (mode) {
     case OVERRUN: out->rgb[n] = 1; break;
     case OVERREAD: sink = in->rgb[n]; break;
@@ -244,14 +243,14 @@ static mohs_status run(void *self, struct mohs_victim *v, uint64_t seed,
         x = x < s.lo ? s.lo : x > s.hi ? s.hi : x;
         s.delta[k] = x - s.clean[k];
     }
+    for (size_t k = 0; p->mode == A_SEED && k < v->n * one; k += one)
+        s.delta[k] = (float)(seed & 255) * 1e-6f;
     if (p->mode == A_ZERO)
         s.delta[1] = 1e-6f;
     else if (p->mode == A_RANGE)
         s.delta[0] = 2 - s.clean[0];
     else if (p->mode == A_BATCH)
         s.delta[0] = (float)v->n * 1e-4f;
-    else if (p->mode == A_SEED)
-        s.delta[0] = (float)(seed & 255) * 1e-6f;
     else if (p->mode == A_NAN)
         s.delta[0] = NAN;
     return st;
