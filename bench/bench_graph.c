@@ -127,8 +127,8 @@ static struct tensor *image(struct graph *g, const struct shape *s,
         x = block(g, "i", i, x, s->width, s->heads, 0);
     x = op(g, "take", x, NULL, NULL, NULL, NULL, 0);
     x = norm(g, "post.ln", x, s->width);
-    x = op(g, "linear", x, weight(g, "iproj", s->embed, s->width, 0), NULL, NULL,
-           NULL, 0);
+    x = op(g, "linear", x, weight(g, "iproj", s->embed, s->width, 0), NULL,
+           NULL, NULL, 0);
     return op(g, "l2_normalize", x, NULL, NULL, NULL, NULL, 0);
 }
 
@@ -144,8 +144,8 @@ static struct tensor *text(struct graph *g, const struct shape *s,
         x = block(g, "t", i, x, s->width, s->heads, MOHS_MASK_CAUSAL);
     x = norm(g, "final.ln", x, s->width);
     x = op(g, "take", x, last, NULL, NULL, NULL, 0);
-    x = op(g, "linear", x, weight(g, "tproj", s->embed, s->width, 0), NULL, NULL,
-           NULL, 0);
+    x = op(g, "linear", x, weight(g, "tproj", s->embed, s->width, 0), NULL,
+           NULL, NULL, 0);
     return op(g, "l2_normalize", x, NULL, NULL, NULL, NULL, 0);
 }
 
@@ -188,7 +188,9 @@ static void vit(uint32_t batch, int runs, bool gradient)
         ok(graph_grad(g, y, seed, &x, 1, &d, &err));
         graph_output(g, d);
     }
+    double p0 = now_s();
     ok(graph_plan(g, &cost, &err));
+    double plan = now_s() - p0;
     write_noise(x);
     if (seed)
         write_noise(seed);
@@ -201,10 +203,10 @@ static void vit(uint32_t batch, int runs, bool gradient)
     qsort(s, (size_t)runs, sizeof *s, ascending);
     double t = s[runs / 2];
     printf("vit-b/32 %-16s batch %u: %7.2f images/s, %6.1f GFLOP/s, arena %.1f "
-           "MB, packed %.1f MB\n",
+           "MB, packed %.1f MB, planned in %.1f ms\n",
            gradient ? "forward+gradient" : "forward", batch, batch / t,
            cost.flops / t * 1e-9, (double)cost.arena_bytes * 1e-6,
-           (double)cost.packed_bytes * 1e-6);
+           (double)cost.packed_bytes * 1e-6, plan * 1e3);
     graph_free(g);
     free(s);
 }
@@ -321,7 +323,8 @@ static void train(uint32_t batch, int runs)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "vit";
-    int batch = argc > 2 ? atoi(argv[2]) : 0, runs = argc > 3 ? atoi(argv[3]) : 5;
+    int batch = argc > 2 ? atoi(argv[2]) : 0;
+    int runs = argc > 3 ? atoi(argv[3]) : 5;
     ok(compute_open(getenv("MOHS_DEVICE"), &dev, &err));
     par = params_new(dev);
     runs = runs > 0 ? runs : 1;

@@ -61,9 +61,9 @@ struct tensor *graph_find_delta(struct graph *g, const char *name);
 /* d loss / d wrt[i] for a scalar loss (or, with seed not NULL, the vector-
  * Jacobian product with `seed` of loss's shape). Appends nodes; only what
  * wrt needs. out[i] is NULL when loss does not depend on wrt[i]. */
-mohs_status graph_grad(struct graph *g, struct tensor *loss, struct tensor *seed,
-                       struct tensor *const *wrt, size_t n, struct tensor **out,
-                       struct mohs_error *err);
+mohs_status graph_grad(struct graph *g, struct tensor *loss,
+                       struct tensor *seed, struct tensor *const *wrt, size_t n,
+                       struct tensor **out, struct mohs_error *err);
 /* Keeps t readable after a run. */
 void graph_output(struct graph *g, struct tensor *t);
 /* The first error met while building. */
@@ -94,7 +94,8 @@ mohs_status graph_plan(struct graph *g, struct graph_cost *cost,
 void graph_stage(struct graph *g, uint32_t stage);
 mohs_status graph_run_stage(struct graph *g, uint32_t stage,
                             struct mohs_error *err);
-/* All stages. Enqueues; tensor_read waits. */
+/* All stages. Enqueues; tensor_read waits. With MOHS_PROFILE=1 every node is
+ * timed (and waited for); graph_free logs the sums per op. */
 mohs_status graph_run(struct graph *g, struct mohs_error *err);
 mohs_status tensor_write(struct tensor *t, const void *data,
                          struct mohs_error *err); /* inputs only */

@@ -217,9 +217,11 @@ static struct tensor *op_unknown(struct graph *g, const char *name)
     for (const struct op_info *o; n < 128 && (o = op_list(n)); n++)
         names[n] = o->name;
     const char *near = str_nearest(name, names, n);
-    return graph_fail(g, MOHS_E_ARG, near ? "unknown op \"%s\": did you mean \"%s\"?"
-                                          : "unknown op \"%s\"",
-                      name, near);
+    if (near)
+        return graph_fail(g, MOHS_E_ARG,
+                          "unknown op \"%s\": did you mean \"%s\"?", name,
+                          near);
+    return graph_fail(g, MOHS_E_ARG, "unknown op \"%s\"", name);
 }
 
 static mohs_status attrs_fill(const struct op *op, double *out,

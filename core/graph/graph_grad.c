@@ -125,9 +125,9 @@ static struct tensor *seed_check(struct graph *g, struct tensor *loss,
     return seed;
 }
 
-mohs_status graph_grad(struct graph *g, struct tensor *loss, struct tensor *seed,
-                       struct tensor *const *wrt, size_t n, struct tensor **out,
-                       struct mohs_error *err)
+mohs_status graph_grad(struct graph *g, struct tensor *loss,
+                       struct tensor *seed, struct tensor *const *wrt, size_t n,
+                       struct tensor **out, struct mohs_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         out[i] = NULL;

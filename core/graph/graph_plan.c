@@ -278,6 +278,21 @@ static mohs_status taps_check(struct graph *g, struct mohs_error *err)
     return MOHS_OK;
 }
 
+/* Forgets an attempt that failed. */
+static void plan_reset(struct graph *g)
+{
+    for (struct tensor *t = g->tensors; t; t = t->next) {
+        t->used = false;
+        t->last_use = 0;
+        t->st = NULL;
+    }
+    for (struct node *nd = g->nodes; nd; nd = nd->next)
+        nd->live = false;
+    memset(g->segment_bytes, 0, sizeof g->segment_bytes);
+    memset(&g->cost, 0, sizeof g->cost);
+    g->n_order = g->n_storage = g->n_segments = 0;
+}
+
 mohs_status graph_plan(struct graph *g, struct graph_cost *cost,
                        struct mohs_error *err)
 {
@@ -285,6 +300,7 @@ mohs_status graph_plan(struct graph *g, struct graph_cost *cost,
     RET_IF_ERR(taps_check(g, err));
     if (!g->planned) {
         struct node **by_id = xcalloc(g->n_nodes + 1, sizeof(struct node *));
+        plan_reset(g);
         for (struct node *nd = g->nodes; nd; nd = nd->next)
             by_id[nd->id] = nd;
         mark_live(g, by_id);

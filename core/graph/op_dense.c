@@ -81,7 +81,8 @@ static mohs_status linear_shape(struct node *nd, struct mohs_error *err)
     const struct tensor *r = nd->n_in > 3 ? nd->in[3] : NULL;
     char s[SHAPE_TEXT], t[SHAPE_TEXT];
     if (w->n_dims != 2 || dim_last(w) != dim_last(x))
-        return mohs_fail(err, MOHS_E_ARG, "x %s does not fit w %s, wanted [n, %u]",
+        return mohs_fail(err, MOHS_E_ARG,
+                         "x %s does not fit w %s, wanted [n, %u]",
                          shape_text(x, s), shape_text(w, t), dim_last(x));
     if (b && b->count != w->dims[0])
         return mohs_fail(err, MOHS_E_ARG, "b %s does not fit w %s, wanted [%u]",

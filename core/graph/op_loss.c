@@ -193,7 +193,8 @@ static struct tensor *symmetric_kl(struct graph *g, struct tensor *const *in,
     (void)n_in;
     (void)attr;
     if (!same_shape(in[0], in[1]))
-        return graph_fail(g, MOHS_E_ARG, "symmetric_kl: shapes %s and %s differ",
+        return graph_fail(g, MOHS_E_ARG,
+                          "symmetric_kl: shapes %s and %s differ",
                           shape_text(in[0], s), shape_text(in[1], t));
     a = OP(g, "log_softmax", in[0]);
     b = OP(g, "log_softmax", in[1]);

@@ -18,8 +18,9 @@ static mohs_status vector_check(const struct tensor *v, const char *what,
 {
     char s[SHAPE_TEXT], t[SHAPE_TEXT];
     if (v && v->count != dim_last(x))
-        return mohs_fail(err, MOHS_E_ARG, "%s %s does not fit x %s, wanted [%u]",
-                         what, shape_text(v, s), shape_text(x, t), dim_last(x));
+        return mohs_fail(err, MOHS_E_ARG,
+                         "%s %s does not fit x %s, wanted [%u]", what,
+                         shape_text(v, s), shape_text(x, t), dim_last(x));
     return MOHS_OK;
 }
 

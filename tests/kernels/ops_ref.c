@@ -157,7 +157,8 @@ static void r_linear(const struct ref_call *c)
 static void r_matmul(const struct ref_call *c)
 {
     const struct ref_array *a = &c->in[0], *b = &c->in[1];
-    int at = ref_attr(c, "a_trans", 0) != 0, bt = ref_attr(c, "b_trans", 0) != 0;
+    int at = ref_attr(c, "a_trans", 0) != 0;
+    int bt = ref_attr(c, "b_trans", 0) != 0;
     size_t m = at ? last(a) : rows(a), k = at ? rows(a) : last(a);
     size_t n = bt ? rows(b) : last(b);
     const double *acc = in_v(c, 2);

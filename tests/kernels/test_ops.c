@@ -155,7 +155,8 @@ static double draw(char kind, uint32_t limit, uint64_t seed, uint64_t i)
     }
 }
 
-static void parse_input(struct call *c, uint32_t i, const char *s, uint64_t seed)
+static void parse_input(struct call *c, uint32_t i, const char *s,
+                        uint64_t seed)
 {
     struct ref_array *a = &c->ref.in[i];
     char *end;

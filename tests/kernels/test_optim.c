@@ -313,7 +313,8 @@ START_TEST(random_deltas)
     for (int i = 0; i < ALL; i++)
         xd[i] = x[i];
     for (int surface = 0; surface < 2; surface++) {
-        struct ball b = { N, TOK, W, balls[_i].norm, balls[_i].per_sample, eps };
+        struct ball b = { N, TOK, W, balls[_i].norm, balls[_i].per_sample,
+                          eps };
         ok(optim_random_delta(dev, &b, bd, clean, masked, 9, bk, surface, &e),
            &e);
         download(bd, got, ALL * 4);

@@ -7,6 +7,7 @@
 
 #include <mohs/rng.h>
 
+#include "graph/graph_internal.h"
 #include "unit/graph_model.h"
 
 void gm_ok(mohs_status st, const struct mohs_error *e)
@@ -98,8 +99,8 @@ static struct tensor *block(struct graph *g, const char *tower, int i,
     struct mohs_graph *mg = (struct mohs_graph *)(void *)g;
     enum { W = GM_WIDTH };
 #define P(name, a, b) M(weight(g, tower, i, name, a, b))
-    struct mohs_tensor *h =
-        mohs_layer_norm(api, mg, M(x), P("ln1.w", W, 0), P("ln1.b", W, 0), 1e-5);
+    struct mohs_tensor *h = mohs_layer_norm(api, mg, M(x), P("ln1.w", W, 0),
+                                            P("ln1.b", W, 0), 1e-5);
     struct mohs_tensor *q = mohs_linear(api, mg, h, P("q.w", W, W),
                                         P("q.b", W, 0), NULL, MOHS_ACT_NONE);
     struct mohs_tensor *k =
@@ -214,4 +215,49 @@ void gm_write(struct gm *m)
     free(px);
     free(tok);
     free(last);
+}
+
+struct gm gm_training(struct compute *c, struct params *p, uint32_t n,
+                      struct tensor *grad[GM_WRT])
+{
+    static const char *const names[] = { "patch", "cls", "words", "image.pos",
+                                         "scale" };
+    struct gm m = gm_new(c, p, n);
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct tensor *wrt[GM_WRT];
+    gm_loss(&m);
+    for (int i = 0; i < 5; i++) {
+        uint32_t dims[MOHS_DIMS_MAX];
+        size_t at = params_find(p, names[i]);
+        uint32_t nd = params_shape(p, at, dims);
+        wrt[i] = graph_weight(m.g, names[i], nd, dims);
+    }
+    wrt[5] = m.pixels;
+    wrt[6] = graph_find_tap(m.g, "text.block.0");
+    gm_ok(graph_grad(m.g, m.loss, NULL, wrt, GM_WRT, grad, &e), &e);
+    graph_output(m.g, m.loss);
+    for (int i = 0; i < GM_WRT; i++) {
+        ck_assert_ptr_nonnull(grad[i]);
+        graph_output(m.g, grad[i]);
+    }
+    return m;
+}
+
+float *gm_read(struct tensor *t)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    float *v = calloc((size_t)tensor_count(t), sizeof *v);
+    gm_ok(tensor_read(t, v, &e), &e);
+    return v;
+}
+
+bool gm_no_device(void)
+{
+    struct device_report *d = NULL;
+    size_t n = 0, usable = 0;
+    if (compute_probe(&d, &n, NULL) >= 0)
+        for (size_t i = 0; i < n; i++)
+            usable += d[i].usable;
+    free(d);
+    return !usable && !getenv("MOHS_REQUIRE_CL");
 }

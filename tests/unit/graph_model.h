@@ -28,6 +28,15 @@ struct gm gm_new(struct compute *c, struct params *p, uint32_t n);
 struct tensor *gm_loss(struct gm *m);
 /* Writes sample contents that depend on the sample index alone. */
 void gm_write(struct gm *m);
+/* gm_new, its loss, and the gradients by "patch", "cls", "words", "image.pos",
+ * "scale", the pixels and tap text.block.0, all marked as outputs. */
+enum { GM_WRT = 7 };
+struct gm gm_training(struct compute *c, struct params *p, uint32_t n,
+                      struct tensor *grad[GM_WRT]);
+/* All values of an output; free() it. */
+float *gm_read(struct tensor *t);
+/* True when there is no OpenCL device and none is required: skip. */
+bool gm_no_device(void);
 /* Aborts the test with the error's text when st is a failure. */
 void gm_ok(mohs_status st, const struct mohs_error *e);
 
