@@ -73,6 +73,9 @@ mohs_status opt_count(struct cli *c, size_t least, size_t most,
 mohs_status opt_u64(struct cli *c, const char *name, const char *value,
                     uint64_t least, uint64_t most, uint64_t *out,
                     struct mohs_error *err);
+/* "512M", "2G" or plain bytes. */
+mohs_status opt_bytes(struct cli *c, const char *name, const char *value,
+                      uint64_t *out, struct mohs_error *err);
 /* "plugin: unknown word 'chekc' (did you mean 'check'?)" from c->command's
  * words. */
 mohs_status opt_bad_word(struct cli *c, const char *word, struct mohs_error *err);
@@ -94,7 +97,8 @@ char *cli_data_dir(size_t i);
 /* Takes b: writes it to stdout and frees it. */
 void print_str(struct str *b);
 
-extern const struct cli_command command_devices, command_doctor, command_help,
-    command_info, command_list, command_plugin;
+extern const struct cli_command command_cache, command_corrupt, command_devices,
+    command_doctor, command_help, command_info, command_list, command_plugin,
+    command_results;
 
 #endif

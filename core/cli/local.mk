@@ -1,11 +1,20 @@
 # cli: the program
 bin_PROGRAMS += core/mohs
-core_mohs_SOURCES = %D%/cli.h %D%/cmd_devices.c %D%/cmd_doctor.c \
-	%D%/cmd_help.c %D%/cmd_info.c %D%/cmd_list.c %D%/cmd_plugin.c %D%/items.c %D%/items.h \
-	%D%/main.c %D%/opt.c %D%/table.c
+core_mohs_SOURCES = %D%/cli.h %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
+	%D%/table.c
+core_mohs_SOURCES += %D%/cmd_cache.c
+core_mohs_SOURCES += %D%/cmd_corrupt.c
+core_mohs_SOURCES += %D%/cmd_devices.c
+core_mohs_SOURCES += %D%/cmd_doctor.c
+core_mohs_SOURCES += %D%/cmd_help.c
+core_mohs_SOURCES += %D%/cmd_info.c
+core_mohs_SOURCES += %D%/cmd_list.c
+core_mohs_SOURCES += %D%/cmd_plugin.c
+core_mohs_SOURCES += %D%/cmd_results.c
 core_mohs_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_TREE='"$(abs_top_srcdir)"'
-core_mohs_LDADD = core/libplugincheck.la core/libplugin.la core/libmodel.la \
-	core/libimage.la core/libgraph.la core/libcompute.la core/libbase.la -lpthread -lm
+core_mohs_LDADD = core/libresults.la core/libcache.la core/libplugincheck.la \
+	core/libplugin.la core/libmodel.la core/libimage.la core/libgraph.la \
+	core/libcompute.la core/libbase.la -lpthread -lm
 
 # Manual page and completion come from the command table.
 man1_MANS = docs/mohs.1

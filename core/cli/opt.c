@@ -196,6 +196,26 @@ mohs_status opt_u64(struct cli *c, const char *name, const char *value,
     return MOHS_OK;
 }
 
+mohs_status opt_bytes(struct cli *c, const char *name, const char *value,
+                      uint64_t *out, struct mohs_error *err)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double x = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
+    if (x >= 0 && *end) {
+        const char *u = strchr(units, *end);
+        for (const char *p = units; u && p <= u; p++)
+            x *= 1024;
+        end += u != NULL;
+    }
+    if (!(x >= 1 && x < 1e18) || *end)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "%s: --%s '%.64s' is not a size such as 512M", who(c),
+                         name, value);
+    *out = (uint64_t)x;
+    return MOHS_OK;
+}
+
 mohs_status opt_bad_word(struct cli *c, const char *word, struct mohs_error *err)
 {
     const char *names[32];

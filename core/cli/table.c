@@ -5,7 +5,14 @@
 #include "cli/cli.h"
 
 const struct cli_command *const cli_commands[] = {
-    &command_list,    &command_info,   &command_plugin,
-    &command_devices, &command_doctor, &command_help,
+    &command_corrupt,
+    &command_results,
+    &command_cache,
+    &command_list,
+    &command_info,
+    &command_plugin,
+    &command_devices,
+    &command_doctor,
+    &command_help,
     NULL,
 };

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* mohs corrupt: pictures in, corrupted PNG files out. */
+#include "config.h"
+
+#include "cli/cli.h"
+#include "image/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { OPT_PROFILE = 256, OPT_SEED, OPT_PARAM, OPT_WORKERS, JOBS_MAX = 512,
+       WORKERS_MAX = 64 };
+
+static const struct cli_option options[] = {
+    { "corruption", 'c', "NAME[:SEVERITY],...", "what to apply (may be repeated)" },
+    { "out", 'o', "DIR", "where the pictures go" },
+    { "profile", OPT_PROFILE, "P", "whose constants (the parameter profile)" },
+    { "seed", OPT_SEED, "N", "seed of the run (0)" },
+    { "param", OPT_PARAM, "NAME=VALUE", "set a parameter (may be repeated)" },
+    { "workers", OPT_WORKERS, "N", "threads (one per processor)" },
+    { 0 },
+};
+
+/* One corruption at some severities. */
+struct job {
+    const struct item *item;
+    void *params;
+    bool severity[6];
+    void *self[WORKERS_MAX];
+};
+
+struct work {
+    struct cli *c;
+    struct registry *registry;
+    const char *out, *profile;
+    const char *name[JOBS_MAX], *param[JOBS_MAX];
+    size_t n_names, n_params;
+    uint64_t seed, workers;
+    struct job job[JOBS_MAX];
+    size_t n_jobs;
+    unsigned n_selves; /* instances of each job, one a worker */
+    char **image;
+    size_t n_images;
+    struct mohs_error *fail; /* one an image; status 0: fine */
+};
+
+/* ---- the command line ---- */
+
+static mohs_status read_options(struct cli *c, struct work *w, struct mohs_error *err)
+{
+    const char *value;
+    int o;
+    while ((o = opt_next(c, &value, err)) > 0) {
+        switch (o) {
+        case 'c':
+            if (w->n_names == JOBS_MAX)
+                return mohs_fail(err, MOHS_E_ARG, "corrupt: too many -c");
+            w->name[w->n_names++] = value;
+            break;
+        case 'o': w->out = value; break;
+        case OPT_PROFILE: w->profile = value; break;
+        case OPT_SEED:
+            RET_IF_ERR(opt_u64(c, "seed", value, 0, UINT64_MAX, &w->seed, err));
+            break;
+        case OPT_WORKERS:
+            RET_IF_ERR(opt_u64(c, "workers", value, 1, WORKERS_MAX, &w->workers,
+                               err));
+            break;
+        default:
+            if (w->n_params == JOBS_MAX || !strchr(value, '='))
+                return mohs_fail(err, MOHS_E_ARG,
+                                 "corrupt: --param '%.64s' is not NAME=VALUE",
+                                 value);
+            w->param[w->n_params++] = value;
+            break;
+        }
+    }
+    if (o < 0)
+        return MOHS_E_ARG;
+    RET_IF_ERR(opt_count(c, 1, SIZE_MAX, err));
+    if (!w->n_names)
+        return mohs_fail(err, MOHS_E_ARG, "corrupt: -c NAME is missing");
+    if (!w->out)
+        return mohs_fail(err, MOHS_E_ARG, "corrupt: --out DIR is missing");
+    return MOHS_OK;
+}
+
+/* "name" or "name:3" to a job; the same name again adds severities. */
+static mohs_status add_job(struct work *w, const char *text, struct mohs_error *err)
+{
+    const char *colon = strchr(text, ':');
+    char *name = xasprintf("%.*s", (int)strcspn(text, ":"), text);
+    const struct item *it;
+    int64_t severity = 0;
+    mohs_status st = registry_find(w->registry, MOHS_KIND_CORRUPTION, name, &it, err);
+    free(name);
+    RET_IF_ERR(st);
+    const struct mohs_corruption_ops *ops = it->item->ops;
+    if (colon && (!str_to_i64(colon + 1, &severity) || severity < 1 || severity > 5))
+        return mohs_fail(err, MOHS_E_ARG, "%s: severity '%.16s' is not 1..5",
+                         it->item->id, colon + 1);
+    if (ops->flags & MOHS_CORRUPTION_TEXT)
+        return mohs_fail(err, MOHS_E_ARG, "%s: corrupts texts, not pictures",
+                         it->item->id);
+    if (ops->flags & MOHS_CORRUPTION_DEPTH)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "%s: needs depth, which loose pictures do not have; use "
+                         "a data set with depth in a recipe", it->item->id);
+    size_t i = 0;
+    while (i < w->n_jobs && w->job[i].item != it)
+        i++;
+    if (i == JOBS_MAX)
+        return mohs_fail(err, MOHS_E_ARG, "corrupt: too many corruptions");
+    if (i == w->n_jobs) {
+        w->job[w->n_jobs].item = it;
+        w->job[w->n_jobs++].params = item_params_new(it);
+    }
+    for (int64_t s = 1; s <= 5; s++)
+        if (!severity || s == severity)
+            w->job[i].severity[s] = true;
+    return MOHS_OK;
+}
+
+static mohs_status add_jobs(struct work *w, struct mohs_error *err)
+{
+    for (size_t i = 0; i < w->n_names; i++) {
+        char *list = xstrdup(w->name[i]), *save = NULL;
+        mohs_status st = MOHS_OK;
+        for (char *t = strtok_r(list, ",", &save); t && st >= 0;
+             t = strtok_r(NULL, ",", &save))
+            st = add_job(w, t, err);
+        free(list);
+        RET_IF_ERR(st);
+    }
+    if (!w->n_jobs)
+        return mohs_fail(err, MOHS_E_ARG, "corrupt: -c names no corruption");
+    return MOHS_OK;
+}
+
+static bool has_param(const struct item *it, const char *name)
+{
+    const struct mohs_param *p;
+    for (size_t i = 0; (p = item_param(it, i)); i++)
+        if (!strcmp(p->name, name))
+            return true;
+    return false;
+}
+
+/* Sets a parameter of every job that has it; at least one must. */
+static mohs_status set_param(struct work *w, const char *name, const char *value,
+                             struct mohs_error *err)
+{
+    size_t set = 0;
+    for (size_t i = 0; i < w->n_jobs; i++) {
+        struct job *j = &w->job[i];
+        if (!has_param(j->item, name) && (w->n_jobs > 1 || !strcmp(name, "profile")))
+            continue;
+        RET_IF_ERR(item_param_set_text(j->item, j->params, name, value, err));
+        set++;
+    }
+    if (!set)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "corrupt: none of the corruptions has a parameter '%.64s'",
+                         name);
+    return MOHS_OK;
+}
+
+static mohs_status set_params(struct work *w, struct mohs_error *err)
+{
+    if (w->profile)
+        RET_IF_ERR(set_param(w, "profile", w->profile, err));
+    for (size_t i = 0; i < w->n_params; i++) {
+        const char *eq = strchr(w->param[i], '=');
+        char *name = xasprintf("%.*s", (int)(eq - w->param[i]), w->param[i]);
+        mohs_status st = set_param(w, name, eq + 1, err);
+        free(name);
+        RET_IF_ERR(st);
+    }
+    return MOHS_OK;
+}
+
+/* ---- pictures ---- */
+
+static bool is_picture(const char *name)
+{
+    static const char *const ends[] = { ".png", ".jpg", ".jpeg", ".webp" };
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
+        if (!strcasecmp(dot, ends[i]))
+            return true;
+    return false;
+}
+
+static void take_image(struct work *w, char *path)
+{
+    w->image = xrealloc(w->image, (w->n_images + 1) * sizeof *w->image);
+    w->image[w->n_images++] = path;
+}
+
+static mohs_status add_dir(struct work *w, const char *dir, struct mohs_error *err)
+{
+    char **file;
+    size_t n, before = w->n_images;
+    RET_IF_ERR(dir_list(dir, &file, &n, err));
+    for (size_t i = 0; i < n; i++)
+        if (is_picture(file[i]))
+            take_image(w, path_join(dir, file[i]));
+    strv_free(file);
+    if (w->n_images == before)
+        return mohs_fail(err, MOHS_E_IO, "%s: no .png, .jpg, .jpeg or .webp files",
+                         dir);
+    return MOHS_OK;
+}
+
+static int by_stem(const void *a, const void *b)
+{
+    char *x = path_stem(*(char *const *)a), *y = path_stem(*(char *const *)b);
+    int d = strcmp(x, y);
+    free(x);
+    free(y);
+    return d;
+}
+
+/* Two pictures of one stem would write the same files. */
+static mohs_status stems_differ(struct work *w, struct mohs_error *err)
+{
+    char **v = xmalloc(w->n_images * sizeof *v);
+    mohs_status st = MOHS_OK;
+    memcpy(v, w->image, w->n_images * sizeof *v);
+    qsort(v, w->n_images, sizeof *v, by_stem);
+    for (size_t i = 1; i < w->n_images && st >= 0; i++)
+        if (!by_stem(&v[i - 1], &v[i]))
+            st = mohs_fail(err, MOHS_E_ARG,
+                           "corrupt: %s and %s would write the same files", v[i - 1],
+                           v[i]);
+    free(v);
+    return st;
+}
+
+static mohs_status add_images(struct work *w, struct mohs_error *err)
+{
+    for (size_t i = 0; i < w->c->n_args; i++) {
+        const char *arg = w->c->args[i];
+        if (dir_exists(arg))
+            RET_IF_ERR(add_dir(w, arg, err));
+        else
+            take_image(w, xstrdup(arg));
+    }
+    return stems_differ(w, err);
+}
+
+/* ---- instances ---- */
+
+static mohs_status self_new(struct work *w, struct job *j, unsigned worker,
+                            struct mohs_error *err)
+{
+    const struct mohs_corruption_ops *ops = j->item->item->ops;
+    err->text[0] = 0;
+    mohs_status st = ops->create(registry_host(w->registry), j->params,
+                                 &j->self[worker], err);
+    scratch_reset();
+    if (st < 0 && !err->text[0])
+        mohs_fail(err, st, "%s: create failed", j->item->item->id);
+    return st;
+}
+
+/* One instance per job and worker. One that asks for the device stays on
+ * the main thread, and so does everything else then. */
+static mohs_status selves_new(struct work *w, struct mohs_error *err)
+{
+    unsigned want = (unsigned)w->workers;
+    if (!want) {
+        struct pool *p = pool_new(0);
+        want = pool_size(p);
+        pool_free(p);
+    }
+    if (want > w->n_images)
+        want = (unsigned)w->n_images;
+    registry_compute_asked(w->registry, true);
+    for (unsigned k = 0; k < want; k++) {
+        for (size_t i = 0; i < w->n_jobs; i++)
+            RET_IF_ERR(self_new(w, &w->job[i], k, err));
+        w->n_selves = k + 1;
+        if (registry_compute_asked(w->registry, false))
+            break;
+    }
+    return MOHS_OK;
+}
+
+static void work_free(struct work *w)
+{
+    for (size_t i = 0; i < w->n_jobs; i++) {
+        struct job *j = &w->job[i];
+        const struct mohs_corruption_ops *ops = j->item->item->ops;
+        for (unsigned k = 0; k < WORKERS_MAX; k++)
+            if (j->self[k])
+                ops->destroy(j->self[k]);
+        item_params_free(j->item, j->params);
+    }
+    for (size_t i = 0; i < w->n_images; i++)
+        free(w->image[i]);
+    free(w->image);
+    free(w->fail);
+}
+
+/* ---- doing it ---- */
+
+static char *out_path(const struct work *w, const char *image, const struct job *j,
+                      uint32_t severity)
+{
+    char *stem = path_stem(image);
+    char *path = xasprintf("%s/%s.%s.%u.png", w->out, stem, j->item->item->id,
+                           severity);
+    free(stem);
+    return path;
+}
+
+static mohs_status one_file(const struct work *w, const char *path,
+                            const struct image *im, const struct job *j,
+                            void *self, uint32_t severity, struct mohs_error *err)
+{
+    const struct mohs_corruption_ops *ops = j->item->item->ops;
+    uint64_t key = hash_str64(path_base(path));
+    uint64_t seed = op_seed(w->seed, j->item->item->id, severity);
+    struct image out = { im->width, im->height, NULL };
+    out.rgb = try_calloc((size_t)im->width * im->height, 3, path, err);
+    if (!out.rgb)
+        return MOHS_E_NOMEM;
+    struct mohs_images from = { sizeof from, 1, im->height, im->width, im->rgb,
+                                &key, NULL };
+    struct mohs_images to = from;
+    to.rgb = out.rgb;
+    err->text[0] = 0;
+    mohs_status st = ops->apply(self, &from, &to, severity, seed, err);
+    scratch_reset();
+    if (st < 0) {
+        if (!err->text[0])
+            mohs_fail(err, st, "%s failed", j->item->item->id);
+        err_prefix(err, st, "%s", path);
+    } else {
+        char *file = out_path(w, path, j, severity);
+        st = image_write_png(file, &out, err);
+        free(file);
+    }
+    free(out.rgb);
+    return st;
+}
+
+static mohs_status one_image(const struct work *w, size_t i, unsigned worker,
+                             struct mohs_error *err)
+{
+    struct image im = { 0 };
+    mohs_status st = image_read(w->image[i], 0, &im, err);
+    for (size_t k = 0; k < w->n_jobs && st >= 0; k++)
+        for (uint32_t s = 1; s <= 5 && st >= 0; s++)
+            if (w->job[k].severity[s])
+                st = one_file(w, w->image[i], &im, &w->job[k],
+                              w->job[k].self[worker], s, err);
+    image_free(&im);
+    return st;
+}
+
+/* Pictures worker, worker + n, ...: goes on behind a bad one. */
+static mohs_status worker_run(void *user, size_t worker, struct mohs_error *err)
+{
+    struct work *w = user;
+    for (size_t i = worker; i < w->n_images; i += w->n_selves) {
+        if (interrupted)
+            return mohs_fail(err, MOHS_E_CANCELLED, "interrupted");
+        struct mohs_error e = MOHS_ERROR_INIT;
+        if (one_image(w, i, (unsigned)worker, &e) < 0) {
+            if (e.status >= 0) // an error record without its status
+                e.status = MOHS_E_IO;
+            w->fail[i] = e;
+        }
+    }
+    return MOHS_OK;
+}
+
+static void print_files(const struct work *w)
+{
+    struct str b = { 0 };
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_images; i++)
+        for (size_t k = 0; k < w->n_jobs && w->fail[i].status >= 0; k++)
+            for (uint32_t s = 1; s <= 5; s++) {
+                if (!w->job[k].severity[s])
+                    continue;
+                const struct job *j = &w->job[k];
+                char *path = out_path(w, w->image[i], j, s);
+                if (!w->c->json) {
+                    str_addf(&b, "%s\n", path);
+                } else {
+                    str_add(&b, n++ ? ",\n {\"path\": " : "[\n {\"path\": ");
+                    str_add_json(&b, path);
+                    str_add(&b, ", \"image\": ");
+                    str_add_json(&b, w->image[i]);
+                    str_addf(&b, ", \"corruption\": \"%s\", \"severity\": %u, "
+                             "\"seed\": %llu, \"params\": ", j->item->item->id, s,
+                             (unsigned long long)w->seed);
+                    struct str p = { 0 };
+                    item_params_text(j->item, j->params, true, &p);
+                    str_add_json(&b, p.s);
+                    str_free(&p);
+                    str_add(&b, "}");
+                }
+                free(path);
+            }
+    if (w->c->json)
+        str_add(&b, n ? "\n]\n" : "[]\n");
+    print_str(&b);
+}
+
+/* All failures but the first as they are; the first is the command's. */
+static mohs_status failures(const struct work *w, struct mohs_error *err)
+{
+    const struct mohs_error *first = NULL;
+    for (size_t i = 0; i < w->n_images; i++) {
+        if (w->fail[i].status >= 0)
+            continue;
+        if (first)
+            log_error("%s", w->fail[i].text);
+        else
+            first = &w->fail[i];
+    }
+    return first ? mohs_fail(err, first->status, "%s", first->text) : MOHS_OK;
+}
+
+static mohs_status corrupt(struct cli *c, struct work *w, struct mohs_error *err)
+{
+    w->c = c;
+    RET_IF_ERR(read_options(c, w, err));
+    RET_IF_ERR(cli_registry(c, &w->registry, err));
+    RET_IF_ERR(add_jobs(w, err));
+    RET_IF_ERR(set_params(w, err));
+    RET_IF_ERR(add_images(w, err));
+    RET_IF_ERR(dir_make(w->out, err));
+    RET_IF_ERR(selves_new(w, err));
+    w->fail = xcalloc(w->n_images, sizeof *w->fail);
+    mohs_status st;
+    if (w->n_selves > 1) {
+        struct pool *pool = pool_new(w->n_selves);
+        st = pool_run(pool, w->n_selves, worker_run, w, err);
+        pool_free(pool);
+    } else {
+        st = worker_run(w, 0, err);
+    }
+    RET_IF_ERR(st);
+    print_files(w);
+    return failures(w, err);
+}
+
+static mohs_status run(struct cli *c, struct mohs_error *err)
+{
+    struct work *w = xcalloc(1, sizeof *w);
+    mohs_status st = corrupt(c, w, err);
+    work_free(w);
+    free(w);
+    return st;
+}
+
+const struct cli_command command_corrupt = {
+    .name = "corrupt",
+    .summary = "corrupt pictures and write them as PNG",
+    .usage = "IMAGE|DIR... -c NAME[:SEVERITY][,NAME...] --out DIR [--profile P] "
+             "[--seed N] [--param NAME=VALUE]",
+    .options = options,
+    .details =
+        "Writes DIR/<stem>.<name>.<severity>.png for every picture (PNG, JPEG, "
+        "WebP; the EXIF orientation is applied), all five severities when none is "
+        "given, and prints the paths. What is random depends on the seed, the "
+        "corruption, the severity and the picture's file name only. A picture "
+        "that cannot be read is reported and the others are still done.",
+    .run = run,
+};

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* mohs results: reading, comparing and joining results files. */
+#include "config.h"
+
+#include "cli/cli.h"
+#include "results/results.h"
+
+#include <string.h>
+
+enum { OPT_CSV = 256 };
+
+static const struct cli_option options[] = {
+    { "out", 'o', "FILE", "merge: the file to make" },
+    { "csv", OPT_CSV, NULL, "export: CSV, which is the default" },
+    { 0 },
+};
+
+static mohs_status each(struct cli *c,
+                        mohs_status (*fn)(const char *path, bool json,
+                                          struct mohs_error *err),
+                        struct mohs_error *err)
+{
+    for (size_t i = 1; i < c->n_args; i++) {
+        if (c->n_args > 2 && !c->json)
+            printf("%s%s:\n", i > 1 ? "\n" : "", c->args[i]);
+        RET_IF_ERR(fn(c->args[i], c->json, err));
+    }
+    return MOHS_OK;
+}
+
+static mohs_status merge(struct cli *c, const char *out, struct mohs_error *err)
+{
+    if (!out)
+        return mohs_fail(err, MOHS_E_ARG, "results merge: --out FILE is missing");
+    RET_IF_ERR(results_merge(out, (const char *const *)c->args + 1, c->n_args - 1,
+                             err));
+    log_info("%s made from %zu files", out, c->n_args - 1);
+    return MOHS_OK;
+}
+
+static mohs_status run(struct cli *c, struct mohs_error *err)
+{
+    const char *value, *out = NULL;
+    bool csv = false;
+    int o;
+    while ((o = opt_next(c, &value, err)) > 0) {
+        if (o == 'o')
+            out = value;
+        else
+            csv = true;
+    }
+    if (o < 0)
+        return MOHS_E_ARG;
+    RET_IF_ERR(opt_count(c, 1, SIZE_MAX, err));
+    const char *word = c->args[0];
+    if (csv && c->json)
+        return mohs_fail(err, MOHS_E_ARG, "results: --csv and --json together");
+    if (!strcmp(word, "diff")) {
+        RET_IF_ERR(opt_count(c, 3, 3, err));
+        return results_diff(c->args[1], c->args[2], c->json, err);
+    }
+    bool known = !strcmp(word, "list") || !strcmp(word, "show") ||
+                 !strcmp(word, "export") || !strcmp(word, "merge");
+    if (!known)
+        return opt_bad_word(c, word, err);
+    RET_IF_ERR(opt_count(c, 2, SIZE_MAX, err));
+    if (!strcmp(word, "list"))
+        return each(c, results_list, err);
+    if (!strcmp(word, "show"))
+        return each(c, results_show, err);
+    if (!strcmp(word, "export"))
+        return each(c, results_export, err);
+    return merge(c, out, err);
+}
+
+const struct cli_command command_results = {
+    .name = "results",
+    .summary = "read, compare and join results files",
+    .usage = "list|show|export FILE... [--json|--csv]\ndiff FILE FILE [--json]\n"
+             "merge FILE... --out FILE",
+    .options = options,
+    .words = "list show export diff merge",
+    .details =
+        "`list` shows runs, `show` values with intervals, `export` all values as "
+        "CSV or JSON. `diff` names what differs and the provenance that explains "
+        "it (exit code 1 when something differs). `merge` joins the files of "
+        "shards and refuses cells that contradict each other.",
+    .run = run,
+};
