@@ -441,11 +441,14 @@ START_TEST(odd_runs)
     struct result_cell c = { .axis = axis, .n_axes = 2, .value = v, .n_values = 3,
                              .artefact = art, .n_artefacts = 2 };
     OK(results_put(r, run, &c, &err));
+    static const char *const json[] = {
+        "{\"x\":[1,", "{\"x\":[1,2,3],\"y\":{\"l\":[1,null,\"s\",4]}}",
+        "{\"x\":[1],\"y\":{\"l\":[5]}}"
+    };
     const struct result_artefact curve[] = {
-        { "curve:bad", "application/json", "{\"x\":[1,", 8 },
-        { "curve:nan", "application/json",
-          "{\"x\":[1,2,3],\"y\":{\"l\":[1,null,\"s\",4]}}", 40 },
-        { "curve:flat", "application/json", "{\"x\":[1],\"y\":{\"l\":[5]}}", 24 },
+        { "curve:bad", "application/json", json[0], strlen(json[0]) },
+        { "curve:nan", "application/json", json[1], strlen(json[1]) },
+        { "curve:flat", "application/json", json[2], strlen(json[2]) },
     };
     c = (struct result_cell) { .hash = { 1, 1 }, .artefact = curve,
                                .n_artefacts = 3 };
