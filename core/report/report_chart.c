@@ -103,13 +103,19 @@ static void x_grid(struct doc *d, const struct frame *f, int n)
     }
 }
 
-/* The four shapes tell models apart without colour. */
+/* Shape and dashes tell models apart without colour, and also those that
+ * share a colour. */
+static int shape_of(int model)
+{
+    return (model + model / N_COLOURS) % 4;
+}
+
 static void mark_shape(struct doc *d, int model, double x, double y, double r,
                        bool hollow)
 {
     int colour = model % N_COLOURS;
     const char *fill = hollow ? "h" : "c";
-    switch (model % 4) {
+    switch (shape_of(model)) {
     case 0:
         putf(d, "<circle class=\"mark %s%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\">",
              fill, colour, x, y, r);
@@ -133,7 +139,7 @@ static void mark_shape(struct doc *d, int model, double x, double y, double r,
 
 static void mark_end(struct doc *d, int model)
 {
-    put(d, model % 4 ? "</path>" : "</circle>");
+    put(d, shape_of(model) ? "</path>" : "</circle>");
 }
 
 static void put_interval(struct doc *d, const struct result_value *v)
@@ -161,7 +167,8 @@ void chart_legend(struct doc *d, const int *models, int n)
     for (int i = 0; i < n; i++) {
         int m = models[i];
         putf(d, "<li><svg class=\"key\" viewBox=\"0 0 28 12\" aria-hidden=\"true\">"
-                "<path class=\"line l%d\" d=\"M1 6H27\"/>", m % N_COLOURS);
+                "<path class=\"line l%d d%d\" d=\"M1 6H27\"/>",
+             m % N_COLOURS, shape_of(m));
         mark_shape(d, m, 14, 6, 4, false);
         mark_end(d, m);
         put(d, "</svg>");
@@ -219,14 +226,16 @@ static const struct result_value *curve_point(const struct doc *d, int block,
 }
 
 static void curve_band(struct doc *d, const struct frame *f,
-                       const struct result_value **p, int n, int model)
+                       const struct result_value **p, int n, int model,
+                       bool faint)
 {
     for (int from = 0; from < n;) {
         int to = from;
         while (to < n && p[to] && !isnan(p[to]->low) && !isnan(p[to]->high))
             to++;
         if (to - from > 1) {
-            putf(d, "<path class=\"band c%d\" d=\"M", model % N_COLOURS);
+            putf(d, "<path class=\"band%s c%d\" d=\"M", faint ? " faint" : "",
+                 model % N_COLOURS);
             for (int i = from; i < to; i++)
                 putf(d, "%.1f %.1f ", fx(f, i), fy(f, p[i]->high));
             for (int i = to; i-- > from;)
@@ -242,7 +251,8 @@ static void curve_line(struct doc *d, const struct frame *f,
                        const struct block *b)
 {
     bool pen = false;
-    putf(d, "<path class=\"line l%d\" d=\"", model % N_COLOURS);
+    putf(d, "<path class=\"line l%d d%d\" d=\"", model % N_COLOURS,
+         shape_of(model));
     for (int i = 0; i < n; i++) {
         if (p[i])
             putf(d, "%s%.1f %.1f", pen ? "L" : "M", fx(f, i), fy(f, p[i]->value));
@@ -294,7 +304,7 @@ static void curve_panel(struct doc *d, int block, int value, int corruption,
             if (pass)
                 curve_line(d, &f, p, n, b->models[m], b);
             else
-                curve_band(d, &f, p, n, b->models[m]);
+                curve_band(d, &f, p, n, b->models[m], b->n_models > 3);
         }
     }
     put(d, "</svg></figure>");
@@ -545,7 +555,8 @@ void chart_lines(struct doc *d, const char *title, const char *xlabel,
         enum { POINTS = 500 };
         size_t step = s[i].n / POINTS + 1;
         bool pen = false;
-        putf(d, "<path class=\"line l%d\" d=\"", s[i].colour % N_COLOURS);
+        putf(d, "<path class=\"line l%d d%d\" d=\"", s[i].colour % N_COLOURS,
+             shape_of(s[i].colour));
         for (size_t k = 0; k < s[i].n; k += step) {
             bool ok = isfinite(s[i].x[k]) && isfinite(s[i].y[k]);
             if (ok)

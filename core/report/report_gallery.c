@@ -251,8 +251,8 @@ static void put_who(struct doc *d, const struct labels *who,
                 *d->models.v[c[i].cell->model])
                 colour = c[i].cell->model;
         putf(d, "<li><svg class=\"key\" viewBox=\"0 0 28 12\" aria-hidden=\"true\">"
-                "<path class=\"line l%d\" d=\"M1 6H27\"/></svg>",
-             colour % N_COLOURS);
+                "<path class=\"line l%d d%d\" d=\"M1 6H27\"/></svg>",
+             colour % N_COLOURS, (colour + colour / N_COLOURS) % 4);
         put_text(d, who->v[k]);
         put(d, "</li>");
     }
