@@ -396,6 +396,8 @@ static void put_column(struct diff *d, struct text_table *t,
                        const struct column_diff *c, bool *first)
 {
     if (!d->json) {
+        if (!c->gained && !c->lost)
+            return; // the same in every row
         table_add(t, "  mean of %s", c->name);
         table_add(t, "%.4g", c->a);
         table_add(t, "%.4g", c->b);
@@ -438,7 +440,8 @@ static mohs_status put_pair(struct diff *d, size_t i, size_t k,
         json_pairs(&d->out, a->axis, a->n_axes);
         str_add(&d->out, ",\"values\":[");
     } else {
-        table_add(&t, "%s", title(d->arena, d->a.key[i]));
+        str_addf(&d->out, "%s\n", title(d->arena, d->a.key[i]));
+        table_add(&t, "%s", "");
         static const char *const head[] = { "A", "B", "B - A", "95 %", "McNemar" };
         for (int h = 0; h < 5; h++)
             table_add(&t, "%s", head[h]);
