@@ -1,1 +1,2 @@
 # tests of cli
+dist_check_SCRIPTS += %D%/cli/cli.sh

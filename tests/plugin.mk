@@ -61,3 +61,11 @@ tests_plugins_bad_duplicate_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_bad_healthy_la_SOURCES = $(BAD_SOURCE)
 tests_plugins_bad_healthy_la_CPPFLAGS = $(AM_CPPFLAGS) -DID='"t_healthy"'
 tests_plugins_bad_healthy_la_LDFLAGS = $(TEST_MODULE)
+
+dist_check_SCRIPTS += %D%/abi/headers.sh %D%/outoftree/outoftree.sh
+EXTRA_DIST += %D%/abi/layout.c plugins/README.md
+# The same against what `make install` put in place.
+installcheck-local:
+	INSTALLED=1 srcdir=$(srcdir) CC="$(CC)" PATH="$(DESTDIR)$(bindir):$$PATH" \
+	PKG_CONFIG_PATH="$(DESTDIR)$(pkgconfigdir)" \
+	PKG_CONFIG_SYSROOT_DIR="$(DESTDIR)" sh $(srcdir)/tests/outoftree/outoftree.sh

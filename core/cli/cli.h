@@ -99,6 +99,6 @@ void print_str(struct str *b);
 
 extern const struct cli_command command_cache, command_corrupt, command_devices,
     command_doctor, command_help, command_info, command_list, command_plugin,
-    command_results;
+    command_report, command_results;
 
 #endif

@@ -127,8 +127,8 @@ static void check_machine(struct report *r)
 static mohs_status run(struct cli *c, struct mohs_error *err)
 {
     struct registry *reg;
-    struct report r = { .json = c->json };
     RET_IF_ERR(opt_none(c, 0, 0, err));
+    struct report r = { .json = c->json };
     check_machine(&r);
     RET_IF_ERR(cli_registry(c, &reg, err));
     check_plugins(&r, reg);

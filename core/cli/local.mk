@@ -10,9 +10,10 @@ core_mohs_SOURCES += %D%/cmd_help.c
 core_mohs_SOURCES += %D%/cmd_info.c
 core_mohs_SOURCES += %D%/cmd_list.c
 core_mohs_SOURCES += %D%/cmd_plugin.c
+core_mohs_SOURCES += %D%/cmd_report.c
 core_mohs_SOURCES += %D%/cmd_results.c
 core_mohs_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_TREE='"$(abs_top_srcdir)"'
-core_mohs_LDADD = core/libresults.la core/libcache.la core/libplugincheck.la \
+core_mohs_LDADD = core/libreport.la core/libresults.la core/libcache.la core/libplugincheck.la \
 	core/libplugin.la core/libmodel.la core/libimage.la core/libgraph.la \
 	core/libcompute.la core/libbase.la -lpthread -lm
 

@@ -7,6 +7,7 @@
 const struct cli_command *const cli_commands[] = {
     &command_corrupt,
     &command_results,
+    &command_report,
     &command_cache,
     &command_list,
     &command_info,
