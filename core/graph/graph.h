@@ -17,8 +17,8 @@ struct graph;  /* == struct mohs_graph of the public header */
 struct tensor; /* == struct mohs_tensor */
 
 /* A set of named parameters on a device, shared by many graphs. Shapes are
- * fixed when a name is first set. Generation counters tell graphs when to
- * repack. */
+ * fixed when a name is first set; n_dims 0 is a single number, which graphs
+ * see as [1]. Generation counters tell graphs when to repack. */
 struct params;
 struct params *params_new(struct compute *c);
 void params_free(struct params *p);

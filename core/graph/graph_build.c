@@ -188,7 +188,10 @@ struct tensor *graph_weight(struct graph *g, const char *name, uint32_t n_dims,
                           name, shape_text(&have, a), shape_text(&want, b));
     }
     if (!t) {
-        t = leaf_new(g, T_WEIGHT, name, MOHS_F32, n_dims, dims);
+        // A parameter without dims, a number, is [1] in a graph.
+        static const uint32_t one[] = { 1 };
+        t = leaf_new(g, T_WEIGHT, name, MOHS_F32, n_dims ? n_dims : 1,
+                     n_dims ? dims : one);
         if (t)
             t->param = i;
     }

@@ -67,9 +67,9 @@ static mohs_status param_add(struct params *p, const char *name,
                              size_t *index, struct mohs_error *err)
 {
     struct param v = { .n_dims = n_dims, .count = 1 };
-    if (n_dims == 0 || n_dims > MOHS_DIMS_MAX)
+    if (n_dims > MOHS_DIMS_MAX)
         return mohs_fail(err, MOHS_E_ARG,
-                         "parameter \"%s\": %u dims, not 1..%d", name, n_dims,
+                         "parameter \"%s\": %u dims, not 0..%d", name, n_dims,
                          MOHS_DIMS_MAX);
     for (uint32_t i = 0; i < n_dims; i++) {
         v.dims[i] = dims[i];
