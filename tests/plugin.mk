@@ -41,7 +41,6 @@ tests_plugins_bad_bad_init_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_INIT
 tests_plugins_bad_bad_init_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_bad_bad_nothing_la_SOURCES = $(BAD_SOURCE)
 tests_plugins_bad_bad_nothing_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_NOTHING
-tests_plugins_bad_bad_nothing_la_CFLAGS = $(AM_CFLAGS) -Wno-unused-const-variable
 tests_plugins_bad_bad_nothing_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_bad_bad_null_la_SOURCES = $(BAD_SOURCE)
 tests_plugins_bad_bad_null_la_CPPFLAGS = $(AM_CPPFLAGS) -DBAD_NULL

@@ -128,9 +128,9 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 {
     struct registry *reg;
     RET_IF_ERR(opt_none(c, 0, 0, err));
+    RET_IF_ERR(cli_registry(c, &reg, err));
     struct report r = { .json = c->json };
     check_machine(&r);
-    RET_IF_ERR(cli_registry(c, &reg, err));
     check_plugins(&r, reg);
     check_devices(&r);
     check_cache(&r);

@@ -126,18 +126,19 @@ static void list_kind(struct registry *r, const char *kind, bool json,
 
 static mohs_status run(struct cli *c, struct mohs_error *err)
 {
-    struct registry *r;
+    struct registry *r = NULL;
     RET_IF_ERR(opt_none(c, 0, 1, err));
     const char *word = c->n_args ? c->args[0] : NULL;
     const char *kind = word ? kind_from_word(word) : NULL;
     bool recipes = !word || !strcmp(word, "recipes") || !strcmp(word, "recipe");
     if (word && !kind && !recipes)
         return opt_bad_word(c, word, err);
+    if (kind || !word)
+        RET_IF_ERR(cli_registry(c, &r, err));
     struct str b = { 0 };
     size_t count = 0;
     str_add(&b, c->json ? "[" : "");
-    if (kind || !word) {
-        RET_IF_ERR(cli_registry(c, &r, err));
+    if (r) {
         for (size_t k = 0; item_kinds[k]; k++)
             if (!kind || !strcmp(kind, item_kinds[k]))
                 list_kind(r, item_kinds[k], c->json, !word, &count, &b);

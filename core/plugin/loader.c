@@ -27,6 +27,22 @@ static mohs_status too_short(uint64_t size, uint64_t need, struct mohs_error *er
                      (unsigned long long)size, (unsigned long long)need);
 }
 
+static pthread_once_t ltdl_once = PTHREAD_ONCE_INIT;
+static bool ltdl_ok;
+
+static void ltdl_start(void)
+{
+    ltdl_ok = !lt_dlinit();
+}
+
+mohs_status loader_start(struct mohs_error *err)
+{
+    pthread_once(&ltdl_once, ltdl_start);
+    return ltdl_ok ? MOHS_OK
+                   : mohs_fail(err, MOHS_E_PLUGIN, "libltdl does not start: %s",
+                               lt_dlerror());
+}
+
 /* Every segment and the section table must lie inside the file. */
 static mohs_status elf_headers(int fd, uint64_t size, struct mohs_error *err)
 {

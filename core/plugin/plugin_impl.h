@@ -46,6 +46,9 @@ struct registry {
 };
 
 /* ---- loader.c ---- */
+/* Gets libltdl going, once a process: plugins stay loaded to its end, and
+ * lt_dlexit() would lose track of them. */
+mohs_status loader_start(struct mohs_error *err);
 /* Opens the shared object and returns its checked plugin; init() has not
  * been called. Never unloaded after success. */
 mohs_status module_open(const char *path, const struct mohs_plugin **out,

@@ -4,7 +4,6 @@
 
 #include "plugin/plugin_impl.h"
 
-#include <ltdl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,8 +157,7 @@ static void items_sort(struct registry *r)
 static mohs_status registry_new(const struct registry_options *o,
                                 struct registry **out, struct mohs_error *err)
 {
-    if (lt_dlinit())
-        return mohs_fail(err, MOHS_E_PLUGIN, "libltdl: %s", lt_dlerror());
+    RET_IF_ERR(loader_start(err));
     struct registry *r = xcalloc(1, sizeof *r);
     pthread_mutex_init(&r->lock, NULL);
     if (o && o->device)
@@ -238,7 +236,6 @@ void registry_close(struct registry *r)
     free(r->failure);
     free(r->device);
     free(r);
-    lt_dlexit();
 }
 
 /* ---- looking up ---- */

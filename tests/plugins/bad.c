@@ -98,10 +98,10 @@ const struct mohs_plugin *mohs_plugin_v7(uint32_t host_abi)
 const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
 #endif
 {
-    (void)host_abi;
 #ifdef BAD_NOTHING
-    return NULL;
+    return host_abi >> 16 == 99 ? &plugin : NULL;
 #else
+    (void)host_abi;
     return &plugin;
 #endif
 }
