@@ -4,10 +4,18 @@
 
 #include "cli/cli.h"
 #include "cli/items.h"
+#include "image/image.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { OPT_IMAGE = 256 };
+
+static const struct cli_option options[] = {
+    { "image", OPT_IMAGE, "FILE", "also decode FILE and print its pixels' hash" },
+    { 0 },
+};
 
 struct report {
     struct str text;
@@ -124,16 +132,40 @@ static void check_machine(struct report *r)
     }
 }
 
+/* Numbers that change with a JPEG library change here first. */
+static void check_image(struct report *r, const char *path)
+{
+    struct image im = { 0 };
+    struct mohs_error err = MOHS_ERROR_INIT;
+    char sha[65];
+    if (image_read(path, IMAGE_KEEP_ORIENTATION, &im, &err) < 0) {
+        say(r, BAD, "image", "%s", err.text);
+        return;
+    }
+    sha256_hex(im.rgb, (size_t)im.width * im.height * 3, sha);
+    say(r, FINE, "image", "%s: %ux%u, sha256 of the RGB bytes %s", path, im.width,
+        im.height, sha);
+    image_free(&im);
+}
+
 static mohs_status run(struct cli *c, struct mohs_error *err)
 {
     struct registry *reg;
-    RET_IF_ERR(opt_none(c, 0, 0, err));
+    const char *value, *image = NULL;
+    int o;
+    while ((o = opt_next(c, &value, err)) > 0)
+        image = value;
+    if (o < 0)
+        return MOHS_E_ARG;
+    RET_IF_ERR(opt_count(c, 0, 0, err));
     RET_IF_ERR(cli_registry(c, &reg, err));
     struct report r = { .json = c->json };
     check_machine(&r);
     check_plugins(&r, reg);
     check_devices(&r);
     check_cache(&r);
+    if (image)
+        check_image(&r, image);
     if (r.json) {
         fputs("[", stdout);
         str_add(&r.text, "\n]\n");
@@ -147,7 +179,8 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 const struct cli_command command_doctor = {
     .name = "doctor",
     .summary = "what works on this machine and what does not, and why",
-    .usage = "[--json]",
+    .usage = "[--image FILE] [--json]",
+    .options = options,
     .details = "Looks at plugins, devices, directories and helpers. Exit code 1 "
                "when something is broken.",
     .run = run,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mohs info: one item with its parameters. */
+/* mohs info: one item with its parameters, or what a checkpoint is. */
 #include "config.h"
 
 #include "cli/cli.h"
@@ -35,10 +35,16 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     const struct item *found[4];
     RET_IF_ERR(opt_none(c, 1, 1, err));
     RET_IF_ERR(cli_registry(c, &r, err));
-    size_t n = items_named(r, c->args[0], found);
-    if (!n)
-        return unknown(r, c->args[0], err);
+    const char *name = c->args[0];
     struct str b = { 0 };
+    size_t n = items_named(r, name, found);
+    if (!n && (file_exists(name) || dir_exists(name))) {
+        mohs_status st = checkpoint_add(&b, r, name, c->json, err);
+        print_str(&b);
+        return st;
+    }
+    if (!n)
+        return unknown(r, name, err);
     for (size_t i = 0; i < n; i++) {
         if (c->json) {
             str_add(&b, i ? ",\n " : "[\n ");
@@ -55,7 +61,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 
 const struct cli_command command_info = {
     .name = "info",
-    .summary = "one model, corruption, attack or metric with its parameters",
-    .usage = "NAME [--json]",
+    .summary = "one item with its parameters, or what a checkpoint holds",
+    .usage = "NAME [--json]\nFILE|DIR [--json]",
     .run = run,
 };

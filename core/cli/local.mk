@@ -1,6 +1,6 @@
 # cli: the program
 bin_PROGRAMS += core/mohs
-core_mohs_SOURCES = %D%/cli.h %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
+core_mohs_SOURCES = %D%/checkpoint.c %D%/cli.h %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
 	%D%/table.c
 core_mohs_SOURCES += %D%/cmd_cache.c
 core_mohs_SOURCES += %D%/cmd_corrupt.c

@@ -119,6 +119,23 @@ if grep -q t_gain out; then
     fail "the working directory was searched"
 fi
 
+# A checkpoint as small as they get: the configuration alone.
+config='{\"model_type\": \"clip\", \"projection_dim\": 8, \"vision_config\": '
+config=$config'{\"hidden_size\": 8, \"num_attention_heads\": 2, \"image_size\": 16, \"patch_size\": 8}, '
+config=$config'\"text_config\": {\"hidden_size\": 8, \"num_attention_heads\": 2, \"vocab_size\": 40}}'
+head='{"__metadata__": {"config": "'$config'"}}'
+len=${#head}
+{
+    printf "\\$(printf %o $((len % 256)))\\$(printf %o $((len / 256)))\\0\\0\\0\\0\\0\\0"
+    printf '%s' "$head"
+} > tiny.safetensors
+want 0 '' "$mohs" info tiny.safetensors
+has 'model clip'
+has 'embeddings of 8, logit scale 14.28'
+want 0 '' "$mohs" info tiny.safetensors --json
+json 'd["model"] == "clip" and "image.patch" in d["taps"]'
+want 3 'not a safetensors file' "$mohs" info "$top/docs/mohs.1"
+
 # ---- stdout ----
 if [ -w /dev/full ]; then
     rc=0
