@@ -663,6 +663,142 @@ static bool run_gradient(struct check_run *c)
     return each_tower(c, gradient_tower);
 }
 
+/* ---- gradients by the parameters ---- */
+
+/* Moves every parameter by step times its own direction and size. */
+static bool weights_move(struct check_run *c, struct model *m, double step)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    bool ok = true;
+    for (size_t i = 0; ok && i < m->w.n; i++) {
+        const struct tensor_data *t = &m->w.t[i];
+        if (!t->n_dims)
+            continue;
+        float *x = xmalloc(t->count * sizeof *x);
+        for (uint64_t k = 0; k < t->count; k++)
+            x[k] = t->data[k] + (float)(step * 0.05 *
+                                        (double)mohs_rng_normal(65, i, k));
+        ok = check_status(c, t->name, params_set(m->params, t->name, t->n_dims,
+                                                 t->dims, x, &err), &err);
+        free(x);
+    }
+    return ok;
+}
+
+static bool weights_value(struct check_run *c, struct model *m, struct tower *t,
+                          double step, float *out, double *f)
+{
+    if (!weights_move(c, m, step) || !tower_run(c, t, out))
+        return false;
+    *f = projected(t, out);
+    return true;
+}
+
+/* <gradient, direction> over all parameters, and the gradient's length along
+ * such directions. */
+static bool weights_slope(struct check_run *c, struct model *m,
+                          struct tensor *const *grad, double *exact, double *size)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    bool ok = true;
+    *exact = *size = 0;
+    for (size_t i = 0; ok && i < m->w.n; i++) {
+        const struct tensor_data *t = &m->w.t[i];
+        if (!grad[i])
+            continue;
+        float *g = xmalloc(t->count * sizeof *g);
+        ok = check_status(c, t->name, tensor_read(grad[i], g, &err), &err);
+        for (uint64_t k = 0; ok && k < t->count; k++) {
+            *exact += 0.05 * (double)g[k] * (double)mohs_rng_normal(65, i, k);
+            *size += 0.0025 * (double)g[k] * (double)g[k];
+        }
+        free(g);
+    }
+    *size = sqrt(*size);
+    return ok;
+}
+
+static bool weights_differences(struct check_run *c, struct model *m,
+                                struct tower *t, struct tensor *const *grad)
+{
+    float *out = xmalloc((size_t)t->n * t->dim * sizeof *out);
+    double f[4], exact = 0, size = 0, h = 0.02;
+    bool ok = tower_feed(c, t, all_samples, NULL, 0) && tower_run(c, t, out) &&
+              weights_slope(c, m, grad, &exact, &size) &&
+              weights_value(c, m, t, h, out, &f[0]) &&
+              weights_value(c, m, t, -h, out, &f[1]) &&
+              weights_value(c, m, t, h / 2, out, &f[2]) &&
+              weights_value(c, m, t, -h / 2, out, &f[3]) &&
+              weights_move(c, m, 0);
+    if (ok) {
+        double wide = (f[0] - f[1]) / (2 * h), fine = (f[2] - f[3]) / h;
+        double numeric = (4 * fine - wide) / 3;
+        if (fabs(numeric - exact) > 0.01 * (fabs(exact) + size))
+            ok = check_fail(c, "parameters: differences say %.5g, the gradient "
+                            "%.5g", numeric, exact);
+    }
+    free(out);
+    return ok;
+}
+
+/* One tower's gradients by all parameters; used[i] is set for those that it
+ * depends on. */
+static bool weights_tower(struct check_run *c, struct model *m, uint32_t which,
+                          bool *used)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct tower t = { 0 };
+    size_t n = 0;
+    struct tensor **wrt = xcalloc(m->w.n, sizeof(struct tensor *));
+    struct tensor **got = xcalloc(m->w.n, sizeof(struct tensor *));
+    struct tensor **grad = xcalloc(m->w.n, sizeof(struct tensor *));
+    bool ok = tower_build(c, m, which, BATCH, CONTEXT, NULL, &t);
+    for (size_t i = 0; ok && i < m->w.n; i++)
+        if (m->w.t[i].n_dims)
+            wrt[n++] = graph_weight(t.g, m->w.t[i].name, m->w.t[i].n_dims,
+                                    m->w.t[i].dims);
+    ok = ok && check_status(c, "grad", graph_grad(t.g, t.out, seed_tensor(&t), wrt,
+                                                  n, got, &err), &err);
+    for (size_t i = 0, k = 0; ok && i < m->w.n; i++) {
+        if (!m->w.t[i].n_dims)
+            continue;
+        grad[i] = got[k++];
+        used[i] |= grad[i] != NULL;
+        if (grad[i])
+            graph_output(t.g, grad[i]);
+    }
+    ok = ok && tower_plan(c, &t) && weights_differences(c, m, &t, grad);
+    graph_free(t.g);
+    free(wrt);
+    free(got);
+    free(grad);
+    return ok;
+}
+
+/* Finite differences over all parameters; and what describe() lists must be
+ * used by a tower, scalars and the loss's own (logit_*) left out. */
+static bool run_weights(struct check_run *c)
+{
+    struct model m;
+    bool ok = model_open(c, &m) && model_device(c, &m);
+    bool *used = xcalloc(m.w.n, sizeof *used);
+    size_t n = 0;
+    for (uint32_t t = MOHS_TOWER_IMAGE; ok && t <= MOHS_TOWER_TEXT; t <<= 1)
+        if (m.info->towers & t)
+            ok = weights_tower(c, &m, t, used);
+    for (size_t i = 0; ok && i < m.w.n; i++) {
+        const struct tensor_data *t = &m.w.t[i];
+        n += used[i];
+        if (t->n_dims && !used[i] && strncmp(t->name, "logit_", 6))
+            ok = check_fail(c, "parameter %s changes no embedding", t->name);
+    }
+    if (ok)
+        check_note(c, "%zu parameters", n);
+    free(used);
+    model_close(c, &m);
+    return ok;
+}
+
 const struct check model_checks[] = {
     { "params", run_params },
     { "info", run_info },
@@ -670,5 +806,6 @@ const struct check model_checks[] = {
     { "taps", run_taps },
     { "causal", run_causal },
     { "gradient", run_gradient },
+    { "weights", run_weights },
     { 0 },
 };

@@ -214,6 +214,19 @@ want 3 "No such file" "$mohs" plugin check no.so
 want 1 '' "$mohs" plugin check "$bad/.libs/bad_abi.so"
 has '^FAIL  plugin load: built for plugin ABI 7.0'
 has '^0 passed, 1 failed$'
+# A signal ends even a check that hangs, with the exit code of an interrupt.
+"$mohs" plugin check "$top/tests/plugins/faulty/.libs/faulty.so" > out 2> err &
+pid=$!
+tries=0
+while ! grep -q 'c_exits batch' out && [ $tries -lt 100 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -TERM $pid
+rc=0
+wait $pid || rc=$?
+n=$((n + 1))
+[ $rc = 130 ] || fail "SIGTERM: exit code $rc"
 rc=0
 "$mohs" doctor > out 2> err || rc=$?
 [ $rc -le 1 ] || fail "doctor: exit code $rc"
