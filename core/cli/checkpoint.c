@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* The plugin that is surest about w, as encoder_open() chooses. */
-static const struct item *surest(struct registry *r, const struct mohs_weights *w)
+static const struct item *surest(struct registry *r,
+                                 const struct mohs_weights *w)
 {
     const struct item *it, *best = NULL;
     int32_t most = 0;
@@ -24,7 +25,8 @@ static const struct item *surest(struct registry *r, const struct mohs_weights *
     return best;
 }
 
-static void count(const struct mohs_weights *w, uint64_t *tensors, uint64_t *numbers)
+static void count(const struct mohs_weights *w, uint64_t *tensors,
+                  uint64_t *numbers)
 {
     const char *name;
     uint32_t dims[5];
@@ -46,8 +48,8 @@ static void add_text(struct str *b, const struct mohs_weights *w,
     char hash[33];
     count(w, &tensors, &numbers);
     hash_hex(weights_hash(w), hash);
-    str_addf(b, "checkpoint %s\n  model %s (%s)\n", weights_path(w), it->item->id,
-             it->item->summary);
+    str_addf(b, "checkpoint %s\n  model %s (%s)\n", weights_path(w),
+             it->item->id, it->item->summary);
     str_addf(b, "  %llu tensors, %llu numbers, hash %s\n",
              (unsigned long long)tensors, (unsigned long long)numbers, hash);
     if (m->towers & MOHS_TOWER_IMAGE)
@@ -55,8 +57,8 @@ static void add_text(struct str *b, const struct mohs_weights *w,
     if (m->towers & MOHS_TOWER_TEXT)
         str_addf(b, "  texts of %u tokens, %u words\n", m->context_length,
                  m->vocab_size);
-    str_addf(b, "  embeddings of %u, logit scale %g, bias %g\n  taps", m->embed_dim,
-             (double)m->logit_scale, (double)m->logit_bias);
+    str_addf(b, "  embeddings of %u, logit scale %g, bias %g\n  taps",
+             m->embed_dim, (double)m->logit_scale, (double)m->logit_bias);
     for (size_t i = 0; m->taps && m->taps[i]; i++)
         str_addf(b, " %s", m->taps[i]);
     str_add(b, "\n");
@@ -71,14 +73,17 @@ static void add_json(struct str *b, const struct mohs_weights *w,
     hash_hex(weights_hash(w), hash);
     str_add(b, "{\"path\": ");
     str_add_json(b, weights_path(w));
-    str_addf(b, ", \"kind\": \"checkpoint\", \"model\": \"%s\", \"hash\": \"%s\", "
-             "\"tensors\": %llu, \"numbers\": %llu, \"image_width\": %u, "
-             "\"image_height\": %u, \"context_length\": %u, \"vocab_size\": %u, "
-             "\"embed_dim\": %u, \"logit_scale\": %.9g, \"logit_bias\": %.9g, "
-             "\"taps\": [", it->item->id, hash, (unsigned long long)tensors,
-             (unsigned long long)numbers, m->image_width, m->image_height,
-             m->context_length, m->vocab_size, m->embed_dim,
-             (double)m->logit_scale, (double)m->logit_bias);
+    str_addf(
+        b,
+        ", \"kind\": \"checkpoint\", \"model\": \"%s\", \"hash\": \"%s\", "
+        "\"tensors\": %llu, \"numbers\": %llu, \"image_width\": %u, "
+        "\"image_height\": %u, \"context_length\": %u, \"vocab_size\": %u, "
+        "\"embed_dim\": %u, \"logit_scale\": %.9g, \"logit_bias\": %.9g, "
+        "\"taps\": [",
+        it->item->id, hash, (unsigned long long)tensors,
+        (unsigned long long)numbers, m->image_width, m->image_height,
+        m->context_length, m->vocab_size, m->embed_dim, (double)m->logit_scale,
+        (double)m->logit_bias);
     for (size_t i = 0; m->taps && m->taps[i]; i++) {
         str_add(b, i ? ", " : "");
         str_add_json(b, m->taps[i]);
@@ -96,8 +101,10 @@ mohs_status checkpoint_add(struct str *b, struct registry *r, const char *path,
     OUT_IF_ERR(weights_open(path, &w, err));
     const struct item *it = surest(r, w);
     if (!it) {
-        st = mohs_fail(err, MOHS_E_PLUGIN, "%s: no model plugin reads this "
-                       "checkpoint", path);
+        st = mohs_fail(err, MOHS_E_PLUGIN,
+                       "%s: no model plugin reads this "
+                       "checkpoint",
+                       path);
         goto out;
     }
     ops = it->item->ops;

@@ -13,7 +13,8 @@ enum { OPT_DIR = 256, OPT_MAX };
 
 static const struct cli_option options[] = {
     { "dir", OPT_DIR, "DIR", "the cache ($XDG_CACHE_HOME/mohs/rows)" },
-    { "max-bytes", OPT_MAX, "SIZE", "gc: drop the oldest rows above SIZE (2G)" },
+    { "max-bytes", OPT_MAX, "SIZE",
+      "gc: drop the oldest rows above SIZE (2G)" },
     { 0 },
 };
 
@@ -25,35 +26,39 @@ struct request {
 
 static void print_stat(const struct request *r, const struct cache_stat *s)
 {
-    double ratio = s->file_bytes ? (double)s->raw_bytes / (double)s->file_bytes : 0;
+    double ratio =
+        s->file_bytes ? (double)s->raw_bytes / (double)s->file_bytes : 0;
     unsigned long long v[] = { s->shards,     s->frames,    s->rows,
                                s->file_bytes, s->raw_bytes, s->damaged_frames };
     if (r->json) {
         struct str b = { 0 };
         str_add(&b, "{\"dir\": ");
         str_add_json(&b, r->dir);
-        str_addf(&b, ", \"shards\": %llu, \"frames\": %llu, \"rows\": %llu, "
+        str_addf(&b,
+                 ", \"shards\": %llu, \"frames\": %llu, \"rows\": %llu, "
                  "\"file_bytes\": %llu, \"raw_bytes\": %llu, "
-                 "\"damaged_frames\": %llu}\n", v[0], v[1], v[2], v[3], v[4], v[5]);
+                 "\"damaged_frames\": %llu}\n",
+                 v[0], v[1], v[2], v[3], v[4], v[5]);
         print_str(&b);
         return;
     }
     printf("%s\n  %llu rows in %llu frames of %llu shards\n"
            "  %.1f MB on disk, %.1f MB raw (%.2f x)\n  %llu damaged frames\n",
-           r->dir, v[2], v[1], v[0], (double)v[3] / 1e6, (double)v[4] / 1e6, ratio,
-           v[5]);
+           r->dir, v[2], v[1], v[0], (double)v[3] / 1e6, (double)v[4] / 1e6,
+           ratio, v[5]);
 }
 
 /* "k=v" words to lines. */
-static mohs_status why(struct cli *c, struct cache *cache, struct mohs_error *err)
+static mohs_status why(struct cli *c, struct cache *cache,
+                       struct mohs_error *err)
 {
     struct str parts = { 0 }, out = { 0 };
     mohs_status st = MOHS_OK;
     str_add(&parts, "");
     for (size_t i = 1; i < c->n_args && st >= 0; i++) {
         if (!strchr(c->args[i], '='))
-            st = mohs_fail(err, MOHS_E_ARG, "cache why: '%.64s' is not KEY=VALUE",
-                           c->args[i]);
+            st = mohs_fail(err, MOHS_E_ARG,
+                           "cache why: '%.64s' is not KEY=VALUE", c->args[i]);
         str_addf(&parts, "%s\n", c->args[i]);
     }
     if (st >= 0)
@@ -72,8 +77,8 @@ static mohs_status why(struct cli *c, struct cache *cache, struct mohs_error *er
     return st;
 }
 
-static mohs_status act(struct cli *c, const struct request *r, struct cache *cache,
-                       struct mohs_error *err)
+static mohs_status act(struct cli *c, const struct request *r,
+                       struct cache *cache, struct mohs_error *err)
 {
     struct cache_stat s = { 0 };
     const char *word = c->args[0];
@@ -128,14 +133,17 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 const struct cli_command command_cache = {
     .name = "cache",
     .summary = "the store of computed embeddings: size, health, clean-up",
-    .usage = "stat|verify [--dir DIR] [--json]\ngc [--max-bytes SIZE] [--dir DIR]\n"
-             "why [KEY=VALUE ...] [--dir DIR]",
+    .usage =
+        "stat|verify [--dir DIR] [--json]\ngc [--max-bytes SIZE] [--dir DIR]\n"
+        "why [KEY=VALUE ...] [--dir DIR]",
     .options = options,
     .words = "stat verify gc why",
-    .details =
-        "`stat` counts, `verify` reads and checks every frame (exit code 1 when "
-        "some are damaged), `gc` rewrites shards without damaged and double rows "
-        "and, with --max-bytes, drops the oldest. `why` says which stored entries "
-        "are nearest to the given parts and in what they differ.",
+    .details = "`stat` counts, `verify` reads and checks every frame (exit "
+               "code 1 when "
+               "some are damaged), `gc` rewrites shards without damaged and "
+               "double rows "
+               "and, with --max-bytes, drops the oldest. `why` says which "
+               "stored entries "
+               "are nearest to the given parts and in what they differ.",
     .run = run,
 };

@@ -9,11 +9,18 @@
 #include <string.h>
 #include <strings.h>
 
-enum { OPT_PROFILE = 256, OPT_SEED, OPT_PARAM, OPT_WORKERS, JOBS_MAX = 512,
-       WORKERS_MAX = 64 };
+enum {
+    OPT_PROFILE = 256,
+    OPT_SEED,
+    OPT_PARAM,
+    OPT_WORKERS,
+    JOBS_MAX = 512,
+    WORKERS_MAX = 64
+};
 
 static const struct cli_option options[] = {
-    { "corruption", 'c', "NAME[:SEVERITY],...", "what to apply (may be repeated)" },
+    { "corruption", 'c', "NAME[:SEVERITY],...",
+      "what to apply (may be repeated)" },
     { "out", 'o', "DIR", "where the pictures go" },
     { "profile", OPT_PROFILE, "P", "whose constants (the parameter profile)" },
     { "seed", OPT_SEED, "N", "seed of the run (0)" },
@@ -47,7 +54,8 @@ struct work {
 
 /* ---- the command line ---- */
 
-static mohs_status read_options(struct cli *c, struct work *w, struct mohs_error *err)
+static mohs_status read_options(struct cli *c, struct work *w,
+                                struct mohs_error *err)
 {
     const char *value;
     int o;
@@ -64,8 +72,8 @@ static mohs_status read_options(struct cli *c, struct work *w, struct mohs_error
             RET_IF_ERR(opt_u64(c, "seed", value, 0, UINT64_MAX, &w->seed, err));
             break;
         case OPT_WORKERS:
-            RET_IF_ERR(opt_u64(c, "workers", value, 1, WORKERS_MAX, &w->workers,
-                               err));
+            RET_IF_ERR(
+                opt_u64(c, "workers", value, 1, WORKERS_MAX, &w->workers, err));
             break;
         default:
             if (w->n_params == JOBS_MAX || !strchr(value, '='))
@@ -87,26 +95,31 @@ static mohs_status read_options(struct cli *c, struct work *w, struct mohs_error
 }
 
 /* "name" or "name:3" to a job; the same name again adds severities. */
-static mohs_status add_job(struct work *w, const char *text, struct mohs_error *err)
+static mohs_status add_job(struct work *w, const char *text,
+                           struct mohs_error *err)
 {
     const char *colon = strchr(text, ':');
     char *name = xasprintf("%.*s", (int)strcspn(text, ":"), text);
     const struct item *it;
     int64_t severity = 0;
-    mohs_status st = registry_find(w->registry, MOHS_KIND_CORRUPTION, name, &it, err);
+    mohs_status st =
+        registry_find(w->registry, MOHS_KIND_CORRUPTION, name, &it, err);
     free(name);
     RET_IF_ERR(st);
     const struct mohs_corruption_ops *ops = it->item->ops;
-    if (colon && (!str_to_i64(colon + 1, &severity) || severity < 1 || severity > 5))
+    if (colon &&
+        (!str_to_i64(colon + 1, &severity) || severity < 1 || severity > 5))
         return mohs_fail(err, MOHS_E_ARG, "%s: severity '%.16s' is not 1..5",
                          it->item->id, colon + 1);
     if (ops->flags & MOHS_CORRUPTION_TEXT)
         return mohs_fail(err, MOHS_E_ARG, "%s: corrupts texts, not pictures",
                          it->item->id);
     if (ops->flags & MOHS_CORRUPTION_DEPTH)
-        return mohs_fail(err, MOHS_E_UNSUPPORTED,
-                         "%s: needs depth, which loose pictures do not have; use "
-                         "a data set with depth in a recipe", it->item->id);
+        return mohs_fail(
+            err, MOHS_E_UNSUPPORTED,
+            "%s: needs depth, which loose pictures do not have; use "
+            "a data set with depth in a recipe",
+            it->item->id);
     size_t i = 0;
     while (i < w->n_jobs && w->job[i].item != it)
         i++;
@@ -148,21 +161,22 @@ static bool has_param(const struct item *it, const char *name)
 }
 
 /* Sets a parameter of every job that has it; at least one must. */
-static mohs_status set_param(struct work *w, const char *name, const char *value,
-                             struct mohs_error *err)
+static mohs_status set_param(struct work *w, const char *name,
+                             const char *value, struct mohs_error *err)
 {
     size_t set = 0;
     for (size_t i = 0; i < w->n_jobs; i++) {
         struct job *j = &w->job[i];
-        if (!has_param(j->item, name) && (w->n_jobs > 1 || !strcmp(name, "profile")))
+        if (!has_param(j->item, name) &&
+            (w->n_jobs > 1 || !strcmp(name, "profile")))
             continue;
         RET_IF_ERR(item_param_set_text(j->item, j->params, name, value, err));
         set++;
     }
     if (!set)
-        return mohs_fail(err, MOHS_E_ARG,
-                         "corrupt: none of the corruptions has a parameter '%.64s'",
-                         name);
+        return mohs_fail(
+            err, MOHS_E_ARG,
+            "corrupt: none of the corruptions has a parameter '%.64s'", name);
     return MOHS_OK;
 }
 
@@ -198,7 +212,8 @@ static void take_image(struct work *w, char *path)
     w->image[w->n_images++] = path;
 }
 
-static mohs_status add_dir(struct work *w, const char *dir, struct mohs_error *err)
+static mohs_status add_dir(struct work *w, const char *dir,
+                           struct mohs_error *err)
 {
     char **file;
     size_t n, before = w->n_images;
@@ -208,8 +223,8 @@ static mohs_status add_dir(struct work *w, const char *dir, struct mohs_error *e
             take_image(w, path_join(dir, file[i]));
     strv_free(file);
     if (w->n_images == before)
-        return mohs_fail(err, MOHS_E_IO, "%s: no .png, .jpg, .jpeg or .webp files",
-                         dir);
+        return mohs_fail(err, MOHS_E_IO,
+                         "%s: no .png, .jpg, .jpeg or .webp files", dir);
     return MOHS_OK;
 }
 
@@ -232,8 +247,8 @@ static mohs_status stems_differ(struct work *w, struct mohs_error *err)
     for (size_t i = 1; i < w->n_images && st >= 0; i++)
         if (!by_stem(&v[i - 1], &v[i]))
             st = mohs_fail(err, MOHS_E_ARG,
-                           "corrupt: %s and %s would write the same files", v[i - 1],
-                           v[i]);
+                           "corrupt: %s and %s would write the same files",
+                           v[i - 1], v[i]);
     free(v);
     return st;
 }
@@ -306,19 +321,20 @@ static void work_free(struct work *w)
 
 /* ---- doing it ---- */
 
-static char *out_path(const struct work *w, const char *image, const struct job *j,
-                      uint32_t severity)
+static char *out_path(const struct work *w, const char *image,
+                      const struct job *j, uint32_t severity)
 {
     char *stem = path_stem(image);
-    char *path = xasprintf("%s/%s.%s.%u.png", w->out, stem, j->item->item->id,
-                           severity);
+    char *path =
+        xasprintf("%s/%s.%s.%u.png", w->out, stem, j->item->item->id, severity);
     free(stem);
     return path;
 }
 
 static mohs_status one_file(const struct work *w, const char *path,
                             const struct image *im, const struct job *j,
-                            void *self, uint32_t severity, struct mohs_error *err)
+                            void *self, uint32_t severity,
+                            struct mohs_error *err)
 {
     const struct mohs_corruption_ops *ops = j->item->item->ops;
     uint64_t key = hash_str64(path_base(path));
@@ -327,8 +343,8 @@ static mohs_status one_file(const struct work *w, const char *path,
     out.rgb = try_calloc((size_t)im->width * im->height, 3, path, err);
     if (!out.rgb)
         return MOHS_E_NOMEM;
-    struct mohs_images from = { sizeof from, 1, im->height, im->width, im->rgb,
-                                &key, NULL };
+    struct mohs_images from = { sizeof from, 1,    im->height, im->width,
+                                im->rgb,     &key, NULL };
     struct mohs_images to = from;
     to.rgb = out.rgb;
     err->text[0] = 0;
@@ -396,9 +412,10 @@ static void print_files(const struct work *w)
                     str_add_json(&b, path);
                     str_add(&b, ", \"image\": ");
                     str_add_json(&b, w->image[i]);
-                    str_addf(&b, ", \"corruption\": \"%s\", \"severity\": %u, "
-                             "\"seed\": %llu, \"params\": ", j->item->item->id, s,
-                             (unsigned long long)w->seed);
+                    str_addf(&b,
+                             ", \"corruption\": \"%s\", \"severity\": %u, "
+                             "\"seed\": %llu, \"params\": ",
+                             j->item->item->id, s, (unsigned long long)w->seed);
                     struct str p = { 0 };
                     item_params_text(j->item, j->params, true, &p);
                     str_add_json(&b, p.s);
@@ -427,7 +444,8 @@ static mohs_status failures(const struct work *w, struct mohs_error *err)
     return first ? mohs_fail(err, first->status, "%s", first->text) : MOHS_OK;
 }
 
-static mohs_status corrupt(struct cli *c, struct work *w, struct mohs_error *err)
+static mohs_status corrupt(struct cli *c, struct work *w,
+                           struct mohs_error *err)
 {
     w->c = c;
     RET_IF_ERR(read_options(c, w, err));
@@ -463,12 +481,14 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 const struct cli_command command_corrupt = {
     .name = "corrupt",
     .summary = "corrupt pictures and write them as PNG",
-    .usage = "IMAGE|DIR... -c NAME[:SEVERITY][,NAME...] --out DIR [--profile P] "
-             "[--seed N] [--param NAME=VALUE]",
+    .usage =
+        "IMAGE|DIR... -c NAME[:SEVERITY][,NAME...] --out DIR [--profile P] "
+        "[--seed N] [--param NAME=VALUE]",
     .options = options,
     .details =
         "Writes DIR/<stem>.<name>.<severity>.png for every picture (PNG, JPEG, "
-        "WebP; the EXIF orientation is applied), all five severities when none is "
+        "WebP; the EXIF orientation is applied), all five severities when none "
+        "is "
         "given, and prints the paths. What is random depends on the seed, the "
         "corruption, the severity and the picture's file name only. A picture "
         "that cannot be read is reported and the others are still done.",

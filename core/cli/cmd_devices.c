@@ -29,9 +29,10 @@ static void add_json(struct str *b, size_t i, const struct device_report *d)
     add_pair(b, "version", d->version);
     add_pair(b, "platform", d->platform);
     add_pair(b, "driver", d->driver);
-    str_addf(b, ", \"units\": %u, \"memory_bytes\": %llu, \"max_alloc_bytes\": "
-             "%llu, \"local_bytes\": %llu, \"usable\": %s", d->units,
-             (unsigned long long)d->memory_bytes,
+    str_addf(b,
+             ", \"units\": %u, \"memory_bytes\": %llu, \"max_alloc_bytes\": "
+             "%llu, \"local_bytes\": %llu, \"usable\": %s",
+             d->units, (unsigned long long)d->memory_bytes,
              (unsigned long long)d->max_alloc_bytes,
              (unsigned long long)d->local_bytes, d->usable ? "true" : "false");
     add_pair(b, "problem", d->problem);
@@ -42,7 +43,8 @@ static void add_text(struct str *b, size_t i, const struct device_report *d)
 {
     str_addf(b, "%zu  %-11s %s\n", i, type_name(d->type), d->name);
     str_addf(b, "   %s, %s, driver %s\n", d->platform, d->version, d->driver);
-    str_addf(b, "   %u units, %.1f GiB, largest buffer %.1f GiB, local %llu KiB\n",
+    str_addf(b,
+             "   %u units, %.1f GiB, largest buffer %.1f GiB, local %llu KiB\n",
              d->units, (double)d->memory_bytes / (1 << 30),
              (double)d->max_alloc_bytes / (1 << 30),
              (unsigned long long)d->local_bytes >> 10);

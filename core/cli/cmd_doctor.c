@@ -13,7 +13,8 @@
 enum { OPT_IMAGE = 256 };
 
 static const struct cli_option options[] = {
-    { "image", OPT_IMAGE, "FILE", "also decode FILE and print its pixels' hash" },
+    { "image", OPT_IMAGE, "FILE",
+      "also decode FILE and print its pixels' hash" },
     { 0 },
 };
 
@@ -38,8 +39,9 @@ static void say(struct report *r, enum verdict v, const char *what,
     va_end(ap);
     r->bad += v == BAD;
     if (r->json) {
-        str_addf(&r->text, "%s{\"verdict\": \"%s\", \"what\": ",
-                 r->n ? ",\n " : "\n ", word[v]);
+        str_addf(&r->text,
+                 "%s{\"verdict\": \"%s\", \"what\": ", r->n ? ",\n " : "\n ",
+                 word[v]);
         str_add_json(&r->text, what);
         str_add(&r->text, ", \"detail\": ");
         str_add_json(&r->text, detail);
@@ -69,7 +71,8 @@ static void check_devices(struct report *r)
     }
     free(d);
     if (!usable)
-        say(r, BAD, "device", "no usable OpenCL device; on Debian install "
+        say(r, BAD, "device",
+            "no usable OpenCL device; on Debian install "
             "pocl-opencl-icd");
 }
 
@@ -104,7 +107,8 @@ static char *on_path(const char *program)
     const char *p = getenv("PATH");
     while (p && *p) {
         size_t n = strcspn(p, ":");
-        char *dir = xasprintf("%.*s", (int)n, p), *file = path_join(dir, program);
+        char *dir = xasprintf("%.*s", (int)n, p),
+             *file = path_join(dir, program);
         free(dir);
         if (n && !access(file, X_OK))
             return file;
@@ -143,8 +147,8 @@ static void check_image(struct report *r, const char *path)
         return;
     }
     sha256_hex(im.rgb, (size_t)im.width * im.height * 3, sha);
-    say(r, FINE, "image", "%s: %ux%u, sha256 of the RGB bytes %s", path, im.width,
-        im.height, sha);
+    say(r, FINE, "image", "%s: %ux%u, sha256 of the RGB bytes %s", path,
+        im.width, im.height, sha);
     image_free(&im);
 }
 
@@ -181,7 +185,8 @@ const struct cli_command command_doctor = {
     .summary = "what works on this machine and what does not, and why",
     .usage = "[--image FILE] [--json]",
     .options = options,
-    .details = "Looks at plugins, devices, directories and helpers. Exit code 1 "
-               "when something is broken.",
+    .details =
+        "Looks at plugins, devices, directories and helpers. Exit code 1 "
+        "when something is broken.",
     .run = run,
 };

@@ -55,7 +55,8 @@ static void print_usage(FILE *f, const struct cli_command *c)
     const char *lead = "usage:";
     for (const char *u = c->usage;; lead = "      ") {
         size_t n = strcspn(u, "\n");
-        fprintf(f, "%s mohs %s%s%.*s\n", lead, c->name, n ? " " : "", (int)n, u);
+        fprintf(f, "%s mohs %s%s%.*s\n", lead, c->name, n ? " " : "", (int)n,
+                u);
         if (!u[n])
             break;
         u += n + 1;
@@ -66,7 +67,8 @@ static void print_all(FILE *f)
 {
     fputs("usage: mohs [options] COMMAND [arguments]\n\n"
           "Evaluates and trains vision-language models under corruptions and "
-          "attacks.\n\ncommands:\n", f);
+          "attacks.\n\ncommands:\n",
+          f);
     for (size_t i = 0; cli_commands[i]; i++)
         fprintf(f, "  %-10s %s\n", cli_commands[i]->name,
                 cli_commands[i]->summary);
@@ -187,16 +189,18 @@ void help_man(void)
     puts(".SH COMMANDS");
     for (size_t i = 0; cli_commands[i]; i++)
         roff_command(cli_commands[i]);
-    puts(".SH EXIT STATUS\n.TP\n0\nsuccess\n.TP\n1\na check failed, or values "
-         "differ\n.TP\n2\nwrong usage\n.TP\n3\nbad input, or output that could "
-         "not be written\n.TP\n4\nno usable device\n.TP\n5\na plugin or item is "
-         "missing\n.TP\n130\ninterrupted");
-    puts(".SH ENVIRONMENT\n.TP\n.B MOHS_PLUGIN_PATH\ndirectories with plugins, "
-         "parted by colons\n.TP\n.B MOHS_DEVICE\ndefault of \\-\\-device\n.TP\n"
-         ".B MOHS_CACHE_DIR\ncache of embeddings and compiled programs "
-         "(default $XDG_CACHE_HOME/mohs)\n.TP\n.B MOHS_DATA_DIR\nwhere shipped "
-         "recipes and checkpoints lie\n.TP\n.B MOHS_CHECK_TIMEOUT\nseconds that "
-         "one check of `mohs plugin check` may take (default 60)");
+    puts(
+        ".SH EXIT STATUS\n.TP\n0\nsuccess\n.TP\n1\na check failed, or values "
+        "differ\n.TP\n2\nwrong usage\n.TP\n3\nbad input, or output that could "
+        "not be written\n.TP\n4\nno usable device\n.TP\n5\na plugin or item is "
+        "missing\n.TP\n130\ninterrupted");
+    puts(
+        ".SH ENVIRONMENT\n.TP\n.B MOHS_PLUGIN_PATH\ndirectories with plugins, "
+        "parted by colons\n.TP\n.B MOHS_DEVICE\ndefault of \\-\\-device\n.TP\n"
+        ".B MOHS_CACHE_DIR\ncache of embeddings and compiled programs "
+        "(default $XDG_CACHE_HOME/mohs)\n.TP\n.B MOHS_DATA_DIR\nwhere shipped "
+        "recipes and checkpoints lie\n.TP\n.B MOHS_CHECK_TIMEOUT\nseconds that "
+        "one check of `mohs plugin check` may take (default 60)");
 }
 
 /* ---- completion for bash ---- */

@@ -27,7 +27,8 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
         return MOHS_E_ARG;
     RET_IF_ERR(opt_count(c, 1, 1, err));
     if (!out)
-        return mohs_fail(err, MOHS_E_ARG, "report: --out REPORT.html is missing");
+        return mohs_fail(err, MOHS_E_ARG,
+                         "report: --out REPORT.html is missing");
     RET_IF_ERR(report_write(c->args[0], out, title, err));
     log_info("report written to %s", out);
     return MOHS_OK;

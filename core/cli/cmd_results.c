@@ -31,9 +31,10 @@ static mohs_status each(struct cli *c,
 static mohs_status merge(struct cli *c, const char *out, struct mohs_error *err)
 {
     if (!out)
-        return mohs_fail(err, MOHS_E_ARG, "results merge: --out FILE is missing");
-    RET_IF_ERR(results_merge(out, (const char *const *)c->args + 1, c->n_args - 1,
-                             err));
+        return mohs_fail(err, MOHS_E_ARG,
+                         "results merge: --out FILE is missing");
+    RET_IF_ERR(results_merge(out, (const char *const *)c->args + 1,
+                             c->n_args - 1, err));
     log_info("%s made from %zu files", out, c->n_args - 1);
     return MOHS_OK;
 }
@@ -76,13 +77,16 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 const struct cli_command command_results = {
     .name = "results",
     .summary = "read, compare and join results files",
-    .usage = "list|show|export FILE... [--json|--csv]\ndiff FILE FILE [--json]\n"
-             "merge FILE... --out FILE",
+    .usage =
+        "list|show|export FILE... [--json|--csv]\ndiff FILE FILE [--json]\n"
+        "merge FILE... --out FILE",
     .options = options,
     .words = "list show export diff merge",
     .details =
-        "`list` shows runs, `show` values with intervals, `export` all values as "
-        "CSV or JSON. `diff` names what differs and the provenance that explains "
+        "`list` shows runs, `show` values with intervals, `export` all values "
+        "as "
+        "CSV or JSON. `diff` names what differs and the provenance that "
+        "explains "
         "it (exit code 1 when something differs). `merge` joins the files of "
         "shards and refuses cells that contradict each other.",
     .run = run,

@@ -125,8 +125,9 @@ static void add_traits(struct str *b, const struct item *it)
         const struct mohs_corruption_ops *o = it->item->ops;
         str_addf(b, "  of %s, severity 1..5, %s%s\n",
                  o->flags & MOHS_CORRUPTION_TEXT ? "texts" : "images",
-                 o->flags & MOHS_CORRUPTION_STOCHASTIC ? "random by seed and item"
-                                                       : "no randomness",
+                 o->flags & MOHS_CORRUPTION_STOCHASTIC
+                     ? "random by seed and item"
+                     : "no randomness",
                  o->flags & MOHS_CORRUPTION_DEPTH ? ", needs depth" : "");
     } else if (!strcmp(kind, MOHS_KIND_ATTACK)) {
         const struct mohs_attack_ops *o = it->item->ops;
@@ -157,7 +158,8 @@ void item_add_text(struct str *b, const struct item *it)
              it->path);
 }
 
-size_t items_named(struct registry *r, const char *id, const struct item *out[4])
+size_t items_named(struct registry *r, const char *id,
+                   const struct item *out[4])
 {
     size_t n = 0;
     const struct item *it;

@@ -10,7 +10,8 @@ void item_add_json(struct str *b, const struct item *it);
 /* Appends the full description for people. */
 void item_add_text(struct str *b, const struct item *it);
 /* All items that have this id, in the order of kinds; at most 4. */
-size_t items_named(struct registry *r, const char *id, const struct item *out[4]);
+size_t items_named(struct registry *r, const char *id,
+                   const struct item *out[4]);
 /* Appends what a checkpoint file or directory is. */
 mohs_status checkpoint_add(struct str *b, struct registry *r, const char *path,
                            bool json, struct mohs_error *err);

@@ -8,8 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_MAX = 48, GLOBAL_BASE = 1000, OPT_PLUGIN_DIR = 1000, OPT_JSON,
-       OPT_DEVICE, OPT_VERSION };
+enum {
+    OPTIONS_MAX = 48,
+    GLOBAL_BASE = 1000,
+    OPT_PLUGIN_DIR = 1000,
+    OPT_JSON,
+    OPT_DEVICE,
+    OPT_VERSION
+};
 
 const struct cli_option cli_global_options[] = {
     { "help", 'h', NULL, "show help and exit" },
@@ -124,7 +130,8 @@ int opt_next(struct cli *c, const char **value, struct mohs_error *err)
     if (!c->parsing)
         start(c);
     for (;;) {
-        int o = getopt_long(c->argc, c->argv, parser.shorts, parser.longs, NULL);
+        int o =
+            getopt_long(c->argc, c->argv, parser.shorts, parser.longs, NULL);
         if (o == -1)
             break;
         if (o == '?')
@@ -186,8 +193,9 @@ mohs_status opt_u64(struct cli *c, const char *name, const char *value,
     bool ok = *value >= '0' && *value <= '9' && strlen(value) <= 20;
     unsigned long long x = ok ? strtoull(value, &end, 10) : 0;
     if (!ok || *end)
-        return mohs_fail(err, MOHS_E_ARG, "%s: --%s '%.64s' is not a whole number",
-                         who(c), name, value);
+        return mohs_fail(err, MOHS_E_ARG,
+                         "%s: --%s '%.64s' is not a whole number", who(c), name,
+                         value);
     if (x < least || x > most)
         return mohs_fail(err, MOHS_E_ARG, "%s: --%s %s is outside %llu..%llu",
                          who(c), name, value, (unsigned long long)least,
@@ -216,7 +224,8 @@ mohs_status opt_bytes(struct cli *c, const char *name, const char *value,
     return MOHS_OK;
 }
 
-mohs_status opt_bad_word(struct cli *c, const char *word, struct mohs_error *err)
+mohs_status opt_bad_word(struct cli *c, const char *word,
+                         struct mohs_error *err)
 {
     const char *names[32];
     size_t n = 0;
@@ -227,8 +236,9 @@ mohs_status opt_bad_word(struct cli *c, const char *word, struct mohs_error *err
     const char *near = str_nearest(word, names, n);
     mohs_status st;
     if (near)
-        st = mohs_fail(err, MOHS_E_ARG, "%s: unknown '%.64s' (did you mean '%s'?)",
-                       who(c), word, near);
+        st = mohs_fail(err, MOHS_E_ARG,
+                       "%s: unknown '%.64s' (did you mean '%s'?)", who(c), word,
+                       near);
     else
         st = mohs_fail(err, MOHS_E_ARG, "%s: unknown '%.64s', not one of: %s",
                        who(c), word, c->command->words);

@@ -93,9 +93,8 @@ static void child_names(const struct kit *k, int fd)
             tell(fd, 'F', line);
             _exit(0);
         }
-    snprintf(line, sizeof line, "%s %.40s (%.40s), ABI %u.%u, %zu items",
-             p->id, p->version, p->license, p->abi >> 16, p->abi & 0xffff,
-             r->n_items);
+    snprintf(line, sizeof line, "%s %.40s (%.40s), ABI %u.%u, %zu items", p->id,
+             p->version, p->license, p->abi >> 16, p->abi & 0xffff, r->n_items);
     tell(fd, 'P', line);
     tell(fd, 'S', "exit");
     registry_close(r);
@@ -109,8 +108,9 @@ static const struct check *checks_of(const struct item *it)
     const struct mohs_corruption_ops *c = it->item->ops;
     switch (kind_index(it->item->kind)) {
     case 0: return model_checks;
-    case 1: return c->flags & MOHS_CORRUPTION_TEXT ? text_checks
-                                                   : corruption_checks;
+    case 1:
+        return c->flags & MOHS_CORRUPTION_TEXT ? text_checks
+                                               : corruption_checks;
     case 2: return attack_checks;
     default: return metric_checks;
     }
@@ -173,8 +173,8 @@ struct talk {
     int fd;
     char buffer[LINE_BYTES];
     size_t n;
-    char check[64];   /* running, "" between checks */
-    size_t finished;  /* checks with a verdict, loading not counted */
+    char check[64];  /* running, "" between checks */
+    size_t finished; /* checks with a verdict, loading not counted */
     bool done;
     bool silent; /* a reload: its success is no news */
     bool broken; /* failed outside of a check: no use to go on */
@@ -334,7 +334,8 @@ static mohs_status check_item(struct kit *k, const struct entry *e,
 static void print_end(const struct kit *k)
 {
     if (k->json)
-        printf("\n], \"passed\": %zu, \"failed\": %zu}\n", k->passed, k->failed);
+        printf("\n], \"passed\": %zu, \"failed\": %zu}\n", k->passed,
+               k->failed);
     else
         printf("%zu passed, %zu failed\n", k->passed, k->failed);
 }
@@ -346,7 +347,8 @@ mohs_status plugin_check(const char *path, const char *device, bool json,
     if (access(path, R_OK))
         return err_errno(err, "%s", path);
     if (dir_exists(path))
-        return mohs_fail(err, MOHS_E_IO, "%s: is a directory, not a plugin", path);
+        return mohs_fail(err, MOHS_E_IO, "%s: is a directory, not a plugin",
+                         path);
     // dlopen() takes a bare name for a library of the system.
     char *real = realpath(path, NULL);
     if (!real)
@@ -370,7 +372,8 @@ mohs_status plugin_check(const char *path, const char *device, bool json,
     if (interrupted)
         return mohs_fail(err, MOHS_E_CANCELLED, "interrupted");
     print_end(&k);
-    return k.failed ? mohs_fail(err, MOHS_E_PLUGIN, "%s: %zu of %zu checks failed",
-                                path, k.failed, k.passed + k.failed)
-                    : MOHS_OK;
+    return k.failed
+               ? mohs_fail(err, MOHS_E_PLUGIN, "%s: %zu of %zu checks failed",
+                           path, k.failed, k.passed + k.failed)
+               : MOHS_OK;
 }

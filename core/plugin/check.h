@@ -15,7 +15,7 @@ struct check_run {
     struct registry *registry;
     const struct mohs_host *host;
     const struct item *it;
-    void *user; /* a kind's own, for its create_fn */
+    void *user;       /* a kind's own, for its create_fn */
     char detail[400]; /* one line about the result; empty is fine */
 };
 

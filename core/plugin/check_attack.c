@@ -45,7 +45,8 @@ static void keep_side(const struct check_run *c, void *params, int side)
         return;
     char *list = xstrdup(p->def_text ? p->def_text : ""), *save = NULL;
     struct str kept = { 0 };
-    for (char *t = strtok_r(list, ", ", &save); t; t = strtok_r(NULL, ", ", &save)) {
+    for (char *t = strtok_r(list, ", ", &save); t;
+         t = strtok_r(NULL, ", ", &save)) {
         bool text = !strncmp(t, "text.", 5);
         if (text == (side == MOCK_TEXT))
             str_addf(&kept, "%s%s", kept.n ? "," : "", t);
@@ -136,8 +137,7 @@ static int side_of(struct check_run *c)
         mock_free(v);
         return MOCK_TEXT;
     }
-    check_fail(c, "run: %s",
-               err.text[0] ? err.text : "failed without a text");
+    check_fail(c, "run: %s", err.text[0] ? err.text : "failed without a text");
     return -1;
 }
 
@@ -191,8 +191,8 @@ static bool site_inside(struct check_run *c, const struct mohs_victim *v,
         if (!isfinite(d))
             return check_fail(c, "%s: delta %zu is not finite", s->tap, k);
         if (x < (double)s->lo - 1e-6 || x > (double)s->hi + 1e-6)
-            return check_fail(c, "%s: clean + delta is %g, outside %g..%g", s->tap,
-                              x, (double)s->lo, (double)s->hi);
+            return check_fail(c, "%s: clean + delta is %g, outside %g..%g",
+                              s->tap, x, (double)s->lo, (double)s->hi);
         if (s->mask && !s->mask[k / s->width] && d != 0)
             return check_fail(c, "%s: perturbs a padding token", s->tap);
         if (fabs(d) > *most)
@@ -279,8 +279,8 @@ static bool sample_in_ball(struct check_run *c, const struct mohs_site *s,
         return true;
     if (size <= most * (1 + 1e-4) + 1e-6)
         return true;
-    return check_fail(c, "%s: sample %zu has %s norm %.6g, eps allows %.6g", s->tap,
-                      i, norm, size, most);
+    return check_fail(c, "%s: sample %zu has %s norm %.6g, eps allows %.6g",
+                      s->tap, i, norm, size, most);
 }
 
 static bool run_ball(struct check_run *c)
@@ -339,10 +339,11 @@ static bool run_determinism(struct check_run *c)
     struct mohs_victim *x = mock_new(side, 0, N), *y = mock_new(side, 0, N);
     struct mohs_victim *between = mock_new(side, 7, 2);
     struct mohs_victim *fresh = must(c, side, NAN, 0, N, run_seed);
-    bool ok = fresh &&
-              check_status(c, "run", attack_run(c, &a, x, run_seed, &err), &err) &&
-              check_status(c, "run", attack_run(c, &a, between, 5, &err), &err) &&
-              check_status(c, "run", attack_run(c, &a, y, run_seed, &err), &err);
+    bool ok =
+        fresh &&
+        check_status(c, "run", attack_run(c, &a, x, run_seed, &err), &err) &&
+        check_status(c, "run", attack_run(c, &a, between, 5, &err), &err) &&
+        check_status(c, "run", attack_run(c, &a, y, run_seed, &err), &err);
     if (ok && !all_same(x, y))
         ok = check_fail(c, "two runs of one instance differ");
     if (ok && !all_same(x, fresh))
@@ -366,8 +367,8 @@ static bool run_batch(struct check_run *c)
         struct mohs_victim *one = must(c, side, NAN, i, 1, run_seed);
         ok = one != NULL;
         if (ok && !delta_same(all, i, one, 0))
-            ok = check_fail(c, "sample %u differs in a batch of %d and alone", i,
-                            N);
+            ok = check_fail(c, "sample %u differs in a batch of %d and alone",
+                            i, N);
         mock_free(one);
     }
     mock_free(all);

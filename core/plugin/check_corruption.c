@@ -131,7 +131,8 @@ static uint8_t *call(struct check_run *c, void *self, struct pictures *p,
     if (!guards_hold(block, bytes))
         ok = check_fail(c, "wrote outside its output (severity %u, %ux%u)",
                         severity, p->im.width, p->im.height);
-    else if (memcmp(copy, p->im.rgb, bytes) || memcmp(keys, p->key, sizeof keys))
+    else if (memcmp(copy, p->im.rgb, bytes) ||
+             memcmp(keys, p->key, sizeof keys))
         ok = check_fail(c, "changed its input (severity %u)", severity);
     memmove(block, block + GUARD, bytes);
     free(copy);
@@ -164,8 +165,8 @@ static bool same(struct check_run *c, uint8_t *a, uint8_t *b, size_t bytes,
         for (size_t i = 0; i < bytes; i++)
             if (a[i] != b[i] && !n++)
                 at = i;
-        ok = check_fail(c, "%s: %zu of %zu bytes differ, the first at %zu", what,
-                        n, bytes, at);
+        ok = check_fail(c, "%s: %zu of %zu bytes differ, the first at %zu",
+                        what, n, bytes, at);
     }
     free(a);
     free(b);
@@ -299,11 +300,15 @@ static bool run_batch(struct check_run *c)
             if (!alone)
                 ok = false;
             else if (memcmp(alone, whole + i * bytes, bytes))
-                ok = check_fail(c, "picture %u differs in a batch of 3 and alone "
-                                "(severity %u)", i, s);
+                ok = check_fail(c,
+                                "picture %u differs in a batch of 3 and alone "
+                                "(severity %u)",
+                                i, s);
             else if (memcmp(alone, turned + (2 - i) * bytes, bytes))
-                ok = check_fail(c, "picture %u differs at another place of the "
-                                "batch (severity %u)", i, s);
+                ok = check_fail(c,
+                                "picture %u differs at another place of the "
+                                "batch (severity %u)",
+                                i, s);
             free(alone);
             pictures_free(&one);
         }
@@ -387,7 +392,8 @@ static bool run_sizes(struct check_run *c)
     }
     instance_close(c, &in);
     if (ok && refused)
-        check_note(c, "%zu calls on tiny pictures refused with a text", refused);
+        check_note(c, "%zu calls on tiny pictures refused with a text",
+                   refused);
     return ok;
 }
 
@@ -444,8 +450,10 @@ static bool run_threads(struct check_run *c)
             if (!ok)
                 check_fail(c, "%s", w[i].c.detail);
             else if (memcmp(w[i].out[s], w[2].out[s], bytes))
-                ok = check_fail(c, "two instances in two threads disturb each "
-                                "other (severity %d)", s + 1);
+                ok = check_fail(c,
+                                "two instances in two threads disturb each "
+                                "other (severity %d)",
+                                s + 1);
         }
     for (int i = 0; i < 3; i++) {
         for (int s = 0; s < 5; s++)
@@ -481,14 +489,9 @@ static bool run_depth(struct check_run *c)
 }
 
 const struct check corruption_checks[] = {
-    { "params", run_params },
-    { "bounds", run_bounds },
-    { "severities", run_severities },
-    { "determinism", run_determinism },
-    { "batch", run_batch },
-    { "seed", run_seed_check },
-    { "sizes", run_sizes },
-    { "depth", run_depth },
-    { "threads", run_threads },
-    { 0 },
+    { "params", run_params },         { "bounds", run_bounds },
+    { "severities", run_severities }, { "determinism", run_determinism },
+    { "batch", run_batch },           { "seed", run_seed_check },
+    { "sizes", run_sizes },           { "depth", run_depth },
+    { "threads", run_threads },       { 0 },
 };

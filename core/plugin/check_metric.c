@@ -9,8 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIM = 16, N_IMAGES = 14, N_TEXTS = 2 * N_IMAGES, N_CLASSES = 5,
-       VALUES_MAX = 256 };
+enum {
+    DIM = 16,
+    N_IMAGES = 14,
+    N_TEXTS = 2 * N_IMAGES,
+    N_CLASSES = 5,
+    VALUES_MAX = 256
+};
 enum { RETRIEVAL, CLASSES, N_TASKS };
 static const char *const task_names[] = { "retrieval", "classification" };
 
@@ -22,14 +27,14 @@ struct world {
     uint32_t owner[N_TEXTS], label[N_IMAGES];
 };
 
-static mohs_status similarity(const struct mohs_eval *e, uint32_t i0, uint32_t i1,
-                              uint32_t t0, uint32_t t1, float *out,
+static mohs_status similarity(const struct mohs_eval *e, uint32_t i0,
+                              uint32_t i1, uint32_t t0, uint32_t t1, float *out,
                               struct mohs_error *err)
 {
     if (i0 > i1 || i1 > e->n_images || t0 > t1 || t1 > e->n_texts)
         return mohs_fail(err, MOHS_E_ARG,
-                         "similarity: tile %u..%u x %u..%u of %u x %u", i0, i1, t0,
-                         t1, e->n_images, e->n_texts);
+                         "similarity: tile %u..%u x %u..%u of %u x %u", i0, i1,
+                         t0, t1, e->n_images, e->n_texts);
     for (uint32_t i = i0; i < i1; i++)
         for (uint32_t t = t0; t < t1; t++) {
             float s = 0;
@@ -70,7 +75,8 @@ static void world_make(struct world *w, int task, uint32_t turn)
         uint32_t src = (i + turn) % N_IMAGES;
         float *v = &w->image[i * DIM];
         w->label[i] = src % N_CLASSES;
-        draw(v, &classes[w->label[i] * DIM], task == CLASSES ? 0.35f : 0.6f, src);
+        draw(v, &classes[w->label[i] * DIM], task == CLASSES ? 0.35f : 0.6f,
+             src);
         for (uint32_t t = 0; t < 2; t++) {
             w->owner[2 * i + t] = i;
             draw(&w->text[(2 * i + t) * DIM], v, 0.25f, 100 + 2 * src + t);
@@ -281,7 +287,8 @@ static bool run_tables(struct check_run *c)
     if (!col || !nc || !v || !nv || nv > VALUES_MAX)
         ok = check_fail(c, "%u columns, %u values", nc, nv);
     for (uint32_t i = 0; ok && i < nc; i++)
-        if (!col[i] || !*col[i] || strlen(col[i]) > 63 || strpbrk(col[i], " ,\"\n"))
+        if (!col[i] || !*col[i] || strlen(col[i]) > 63 ||
+            strpbrk(col[i], " ,\"\n"))
             ok = check_fail(c, "column %u has no name fit for a table head", i);
     for (uint32_t i = 0; ok && i < nv; i++) {
         if (!name_ok(v[i].name))
@@ -299,7 +306,8 @@ static bool run_tables(struct check_run *c)
     return ok && check_note(c, "%u columns, %u values", nc, nv);
 }
 
-static bool finite_task(struct check_run *c, void *self, int task, struct table *t)
+static bool finite_task(struct check_run *c, void *self, int task,
+                        struct table *t)
 {
     double out[VALUES_MAX];
     if (!summarise(c, self, t, NULL, out))
@@ -318,12 +326,14 @@ static bool run_values(struct check_run *c)
     return each_task(c, finite_task);
 }
 
-static bool repeat_task(struct check_run *c, void *self, int task, struct table *t)
+static bool repeat_task(struct check_run *c, void *self, int task,
+                        struct table *t)
 {
     double a[VALUES_MAX], b[VALUES_MAX];
     struct table again = { 0 };
     mohs_status st = MOHS_OK;
-    bool ok = summarise(c, self, t, NULL, a) && summarise(c, self, t, NULL, b) &&
+    bool ok = summarise(c, self, t, NULL, a) &&
+              summarise(c, self, t, NULL, b) &&
               equal(c, self, a, b, 0, "summarise twice") &&
               measure(c, self, task, 0, &again, &st);
     if (ok && (again.s.n_rows != t->s.n_rows ||
@@ -344,7 +354,8 @@ static bool run_determinism(struct check_run *c)
 static bool weights_task(struct check_run *c, void *self, int task,
                          struct table *t)
 {
-    double plain[VALUES_MAX], ones[VALUES_MAX], some[VALUES_MAX], copy[VALUES_MAX];
+    double plain[VALUES_MAX], ones[VALUES_MAX], some[VALUES_MAX],
+        copy[VALUES_MAX];
     uint32_t n = t->s.n_rows, rows = 0;
     uint32_t *w = xcalloc(n, sizeof *w);
     for (uint32_t r = 0; r < n; r++)
@@ -382,7 +393,8 @@ static bool run_weights(struct check_run *c)
 }
 
 /* The same images in another order have the same values. */
-static bool order_task(struct check_run *c, void *self, int task, struct table *t)
+static bool order_task(struct check_run *c, void *self, int task,
+                       struct table *t)
 {
     double a[VALUES_MAX], b[VALUES_MAX];
     struct table turned = { 0 };
@@ -421,7 +433,8 @@ static void *work(void *user)
     return NULL;
 }
 
-static bool threads_task(struct check_run *c, void *self, int task, struct table *t)
+static bool threads_task(struct check_run *c, void *self, int task,
+                         struct table *t)
 {
     struct worker w[2] = { { .c = *c, .self = self, .t = t },
                            { .c = *c, .self = self, .t = t } };
@@ -450,12 +463,8 @@ static bool run_threads(struct check_run *c)
 }
 
 const struct check metric_checks[] = {
-    { "params", run_params },
-    { "tables", run_tables },
-    { "values", run_values },
-    { "determinism", run_determinism },
-    { "weights", run_weights },
-    { "order", run_order },
-    { "threads", run_threads },
-    { 0 },
+    { "params", run_params },   { "tables", run_tables },
+    { "values", run_values },   { "determinism", run_determinism },
+    { "weights", run_weights }, { "order", run_order },
+    { "threads", run_threads }, { 0 },
 };

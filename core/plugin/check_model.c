@@ -1,180 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checks of models: a tiny configuration with random parameters, built as a
- * graph on the device; rows, taps and gradients. The configuration has the
- * names of Hugging Face's dual encoders and the item's id as model_type.
+ * graph on the device; rows, taps and gradients.
  */
 #include "config.h"
 
 #include "graph/graph.h"
-#include "plugin/check.h"
+#include "plugin/check_weights.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 3, IMAGE = 16, CONTEXT = 8, VOCAB = 40, SPECS_MAX = 4096 };
-
-/* ---- weights as a plugin sees them ---- */
-
-struct tensor_data {
-    char *name;
-    uint32_t n_dims, dims[MOHS_DIMS_MAX];
-    uint64_t count;
-    float *data;
-};
-
-struct mohs_weights {
-    json_t *config;
-    struct tensor_data *t;
-    size_t n;
-};
-
-static int32_t w_shape(const struct mohs_weights *w, const char *name,
-                       uint32_t dims[5])
-{
-    for (size_t i = 0; i < w->n; i++)
-        if (!strcmp(w->t[i].name, name)) {
-            memcpy(dims, w->t[i].dims, w->t[i].n_dims * sizeof *dims);
-            return (int32_t)w->t[i].n_dims;
-        }
-    return -1;
-}
-
-static mohs_status w_read(const struct mohs_weights *w, const char *name,
-                          float *out, uint64_t count, struct mohs_error *err)
-{
-    for (size_t i = 0; i < w->n; i++)
-        if (!strcmp(w->t[i].name, name)) {
-            if (w->t[i].count != count)
-                return mohs_fail(err, MOHS_E_ARG,
-                                 "tensor %s has %llu elements, not %llu", name,
-                                 (unsigned long long)w->t[i].count,
-                                 (unsigned long long)count);
-            memcpy(out, w->t[i].data, count * sizeof *out);
-            return MOHS_OK;
-        }
-    return mohs_fail(err, MOHS_E_FORMAT, "no tensor %s", name);
-}
-
-static const json_t *w_at(const struct mohs_weights *w, const char *path)
-{
-    const json_t *j = w->config;
-    while (j) {
-        size_t n = strcspn(path, ".");
-        char *key = xasprintf("%.*s", (int)n, path);
-        j = json_object_get(j, key);
-        free(key);
-        if (!path[n])
-            return j;
-        path += n + 1;
-    }
-    return NULL;
-}
-
-static int32_t w_number(const struct mohs_weights *w, const char *path, double *out)
-{
-    const json_t *j = w_at(w, path);
-    if (!j || json_is_null(j))
-        return 0;
-    if (!json_is_number(j))
-        return -1;
-    *out = json_number_value(j);
-    return 1;
-}
-
-static int32_t w_string(const struct mohs_weights *w, const char *path,
-                        const char **out)
-{
-    const json_t *j = w_at(w, path);
-    if (!j || json_is_null(j))
-        return 0;
-    if (!json_is_string(j))
-        return -1;
-    *out = json_string_value(j);
-    return 1;
-}
-
-static const char *w_name(const struct mohs_weights *w, uint32_t index)
-{
-    return index < w->n ? w->t[index].name : NULL;
-}
-
-static const char *w_path(const struct mohs_weights *w)
-{
-    (void)w;
-    return "(check)";
-}
-
-static const struct mohs_weights_api tiny_weights_api = {
-    sizeof tiny_weights_api, w_shape, w_read, w_number, w_string, w_name, w_path
-};
+enum { BATCH = 3 };
 
 const struct registry_extension check_extensions[] = {
     { MOHS_EXT_WEIGHTS, &tiny_weights_api },
     { MOHS_EXT_GRAPH, &graph_api },
     { NULL, NULL },
 };
-
-static json_t *tiny_config(const char *id)
-{
-    return json_pack(
-        "{s:s, s:i, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i},"
-        " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i, s:i, s:i, s:i}}",
-        "model_type", id, "projection_dim", 12, "logit_scale_init_value", 2.6592,
-        "vision_config", "hidden_size", 16, "intermediate_size", 32,
-        "num_hidden_layers", 2, "num_attention_heads", 2, "image_size", IMAGE,
-        "patch_size", 8, "num_channels", 3, "hidden_act", "quick_gelu",
-        "layer_norm_eps", 1e-5, "projection_dim", 12, "text_config",
-        "hidden_size", 16, "intermediate_size", 32, "num_hidden_layers", 2,
-        "num_attention_heads", 2, "vocab_size", VOCAB, "max_position_embeddings",
-        CONTEXT, "hidden_act", "quick_gelu", "layer_norm_eps", 1e-5,
-        "projection_dim", 12, "bos_token_id", VOCAB - 2, "eos_token_id", VOCAB - 1,
-        "pad_token_id", VOCAB - 1);
-}
-
-static void weights_drop(struct mohs_weights *w)
-{
-    for (size_t i = 0; i < w->n; i++) {
-        free(w->t[i].name);
-        free(w->t[i].data);
-    }
-    free(w->t);
-    json_decref(w->config);
-}
-
-/* put() of describe(): keeps the parameter with values as training starts. */
-static mohs_status take_spec(void *user, const struct mohs_weight_spec *s,
-                             struct mohs_error *err)
-{
-    struct mohs_weights *w = user;
-    uint32_t seen[MOHS_DIMS_MAX];
-    if (!s->name || !*s->name || s->n_dims > MOHS_DIMS_MAX || w->n == SPECS_MAX)
-        return mohs_fail(err, MOHS_E_PLUGIN,
-                         "describe: parameter %zu has no name or %u dims", w->n,
-                         s->n_dims);
-    if (w_shape(w, s->name, seen) >= 0)
-        return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s is there twice", s->name);
-    struct tensor_data t = { .n_dims = s->n_dims, .count = 1 };
-    for (uint32_t i = 0; i < s->n_dims; i++) {
-        t.dims[i] = s->dims[i];
-        t.count *= s->dims[i];
-    }
-    if (!t.count || t.count > 1 << 24)
-        return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s has %llu elements",
-                         s->name, (unsigned long long)t.count);
-    t.name = xstrdup(s->name);
-    t.data = xcalloc((size_t)t.count, sizeof *t.data);
-    for (uint64_t i = 0; i < t.count; i++)
-        t.data[i] = s->init == MOHS_INIT_CONSTANT
-                        ? s->scale + 0.05f * mohs_rng_normal(3, w->n, i)
-                        : (s->scale > 0.05f ? s->scale : 0.05f) *
-                              mohs_rng_normal(3, w->n, i);
-    w->t = xrealloc(w->t, (w->n + 1) * sizeof *w->t);
-    w->t[w->n++] = t;
-    return MOHS_OK;
-}
 
 /* ---- the model of one check ---- */
 
@@ -207,7 +51,7 @@ static void model_close(struct check_run *c, struct model *m)
         instance_free(c, &m->in);
     }
     params_free(m->params);
-    weights_drop(&m->w);
+    tiny_close(&m->w);
 }
 
 /* Creates from the configuration alone, lists the parameters, and creates
@@ -217,7 +61,7 @@ static bool model_open(struct check_run *c, struct model *m)
     const struct mohs_model_ops *ops = c->it->item->ops;
     struct mohs_error err = MOHS_ERROR_INIT;
     memset(m, 0, sizeof *m);
-    m->w.config = tiny_config(c->it->item->id);
+    tiny_open(&m->w, c->it->item->id);
     c->user = &m->w;
     for (int round = 0; round < 2; round++) {
         void *params = item_params_new(c->it);
@@ -226,11 +70,13 @@ static bool model_open(struct check_run *c, struct model *m)
             instance_free(c, &m->in);
         }
         mohs_status st = instance_make(c, params, create, &m->in, &err);
-        if (!check_status(c, round ? "create with parameters" : "create", st, &err))
+        if (!check_status(c, round ? "create with parameters" : "create", st,
+                          &err))
             return false;
-        if (!round && !check_status(c, "describe",
-                                    ops->describe(m->in.self, take_spec, &m->w,
-                                                  &err), &err))
+        if (!round &&
+            !check_status(c, "describe",
+                          ops->describe(m->in.self, tiny_take, &m->w, &err),
+                          &err))
             return false;
     }
     m->info = ops->info(m->in.self);
@@ -241,15 +87,17 @@ static bool model_open(struct check_run *c, struct model *m)
 static bool model_device(struct check_run *c, struct model *m)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
-    if (!check_status(c, "device", registry_compute(c->registry, &m->compute, &err),
-                      &err))
+    if (!check_status(c, "device",
+                      registry_compute(c->registry, &m->compute, &err), &err))
         return false;
     m->params = params_new(m->compute);
     for (size_t i = 0; i < m->w.n; i++) {
-        const struct tensor_data *t = &m->w.t[i];
+        const struct tiny_tensor *t = &m->w.t[i];
         // A scalar is read by create(); graphs have no such tensors.
-        if (t->n_dims && !check_status(c, t->name, params_set(m->params, t->name, t->n_dims,
-                                                 t->dims, t->data, &err), &err))
+        if (t->n_dims && !check_status(c, t->name,
+                                       params_set(m->params, t->name, t->n_dims,
+                                                  t->dims, t->data, &err),
+                                       &err))
             return false;
     }
     return true;
@@ -279,7 +127,8 @@ static bool tower_build(struct check_run *c, struct model *m, uint32_t which,
     if (perturb)
         graph_perturb(t->g, perturb);
     if (which == MOHS_TOWER_IMAGE) {
-        uint32_t shape[] = { n, 3, m->info->image_height, m->info->image_width };
+        uint32_t shape[] = { n, 3, m->info->image_height,
+                             m->info->image_width };
         t->pixels = graph_input(t->g, "pixels", MOHS_F32, 4, shape);
         in.pixels = (struct mohs_tensor *)t->pixels;
     } else {
@@ -289,8 +138,9 @@ static bool tower_build(struct check_run *c, struct model *m, uint32_t which,
         in.tokens = (struct mohs_tensor *)t->tokens;
         in.last = (struct mohs_tensor *)t->last;
     }
-    mohs_status st = ops->build(m->in.self, &graph_api, (struct mohs_graph *)t->g,
-                                which, &in, &out, &err);
+    mohs_status st =
+        ops->build(m->in.self, &graph_api, (struct mohs_graph *)t->g, which,
+                   &in, &out, &err);
     scratch_reset();
     if (st >= 0)
         st = graph_status(t->g, &err);
@@ -308,8 +158,8 @@ static bool tower_build(struct check_run *c, struct model *m, uint32_t which,
 }
 
 /* Sample i of a batch is number which[i] of an endless series. */
-static bool tower_feed(struct check_run *c, struct tower *t, const uint32_t *which,
-                       const float *shift, double step)
+static bool tower_feed(struct check_run *c, struct tower *t,
+                       const uint32_t *which, const float *shift, double step)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     mohs_status st;
@@ -322,15 +172,16 @@ static bool tower_feed(struct check_run *c, struct tower *t, const uint32_t *whi
         st = tensor_write(t->pixels, x, &err);
         free(x);
     } else {
-        int32_t ids[BATCH * CONTEXT], last[BATCH];
+        int32_t ids[BATCH * TINY_CONTEXT], last[BATCH];
         for (uint32_t i = 0; i < t->n; i++) {
             last[i] = (int32_t)(2 + (which[i] + 1) % 3);
             for (uint32_t k = 0; k < t->context; k++)
                 ids[i * t->context + k] =
-                    !k                        ? VOCAB - 2
-                    : k >= (uint32_t)last[i] ? VOCAB - 1
-                                              : (int32_t)mohs_rng_below(
-                                                    62, which[i], k, VOCAB - 2);
+                    !k ? TINY_VOCAB - 2
+                    : k >= (uint32_t)last[i]
+                        ? TINY_VOCAB - 1
+                        : (int32_t)mohs_rng_below(62, which[i], k,
+                                                  TINY_VOCAB - 2);
         }
         st = tensor_write(t->tokens, ids, &err);
         if (st >= 0)
@@ -388,13 +239,15 @@ static bool run_info(struct check_run *c)
     bool ok = model_open(c, &m);
     int32_t sure = ok ? ops->probe(c->host, &m.w) : 0;
     if (ok && (sure < 1 || sure > 100))
-        ok = check_fail(c, "probe of a configuration with model_type '%s' says %d",
+        ok = check_fail(c,
+                        "probe of a configuration with model_type '%s' says %d",
                         c->it->item->id, sure);
     const struct mohs_model_info *i = m.info;
     uint32_t both = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
     if (ok && (!i->towers || (i->towers & ~both) || !i->embed_dim))
         ok = check_fail(c, "towers %u, embed_dim %u", i->towers, i->embed_dim);
-    if (ok && (i->towers & MOHS_TOWER_IMAGE) && (!i->image_height || !i->image_width))
+    if (ok && (i->towers & MOHS_TOWER_IMAGE) &&
+        (!i->image_height || !i->image_width))
         ok = check_fail(c, "an image tower of %u x %u", i->image_height,
                         i->image_width);
     if (ok && (i->towers & MOHS_TOWER_TEXT) &&
@@ -432,8 +285,8 @@ static bool rows_tower(struct check_run *c, struct model *m, uint32_t which)
     static const uint32_t back[BATCH] = { 2, 1, 0 };
     struct tower all, one = { 0 };
     float *rows = NULL, *turned = NULL, *row = NULL;
-    bool ok = tower_build(c, m, which, BATCH, CONTEXT, NULL, &all) &&
-              tower_build(c, m, which, 1, CONTEXT, NULL, &one);
+    bool ok = tower_build(c, m, which, BATCH, TINY_CONTEXT, NULL, &all) &&
+              tower_build(c, m, which, 1, TINY_CONTEXT, NULL, &one);
     if (ok) {
         size_t bytes = all.dim * sizeof *rows;
         rows = xmalloc(BATCH * bytes);
@@ -441,7 +294,8 @@ static bool rows_tower(struct check_run *c, struct model *m, uint32_t which)
         row = xmalloc(bytes);
         ok = tower_plan(c, &all) && tower_plan(c, &one) &&
              tower_feed(c, &all, back, NULL, 0) && tower_run(c, &all, turned) &&
-             tower_feed(c, &all, all_samples, NULL, 0) && tower_run(c, &all, rows);
+             tower_feed(c, &all, all_samples, NULL, 0) &&
+             tower_run(c, &all, rows);
         for (uint32_t k = 0; ok && k < BATCH * all.dim; k++)
             if (!isfinite(rows[k]))
                 ok = check_fail(c, "row %u is not finite", k / all.dim);
@@ -473,11 +327,12 @@ static bool taps_tower(struct check_run *c, struct model *m, uint32_t which)
 {
     const char *prefix = which == MOHS_TOWER_IMAGE ? "image." : "text.";
     struct tower t;
-    bool ok = tower_build(c, m, which, 1, CONTEXT, NULL, &t);
+    bool ok = tower_build(c, m, which, 1, TINY_CONTEXT, NULL, &t);
     for (size_t i = 0; ok && m->info->taps && m->info->taps[i]; i++)
         if (!strncmp(m->info->taps[i], prefix, strlen(prefix)) &&
             !graph_find_tap(t.g, m->info->taps[i]))
-            ok = check_fail(c, "tap %s is named but not built", m->info->taps[i]);
+            ok = check_fail(c, "tap %s is named but not built",
+                            m->info->taps[i]);
     graph_free(t.g);
     return ok;
 }
@@ -497,12 +352,14 @@ static bool run_causal(struct check_run *c)
     bool has = ok && (m.info->towers & MOHS_TOWER_TEXT) &&
                (m.info->flags & MOHS_MODEL_CAUSAL_TEXT);
     if (has) {
-        ok = tower_build(c, &m, MOHS_TOWER_TEXT, BATCH, CONTEXT, NULL, &full) &&
+        ok = tower_build(c, &m, MOHS_TOWER_TEXT, BATCH, TINY_CONTEXT, NULL,
+                         &full) &&
              tower_build(c, &m, MOHS_TOWER_TEXT, BATCH, 5, NULL, &cut);
         a = xmalloc(BATCH * m.info->embed_dim * sizeof *a);
         b = xmalloc(BATCH * m.info->embed_dim * sizeof *b);
         ok = ok && tower_plan(c, &full) && tower_plan(c, &cut) &&
-             tower_feed(c, &full, all_samples, NULL, 0) && tower_run(c, &full, a) &&
+             tower_feed(c, &full, all_samples, NULL, 0) &&
+             tower_run(c, &full, a) &&
              tower_feed(c, &cut, all_samples, NULL, 0) && tower_run(c, &cut, b);
         for (uint32_t k = 0; ok && k < BATCH * m.info->embed_dim; k++)
             if (fabsf(a[k] - b[k]) > 1e-5f * (1 + fabsf(a[k])))
@@ -633,19 +490,22 @@ static bool gradient_tower(struct check_run *c, struct model *m, uint32_t which)
     struct mohs_error err = MOHS_ERROR_INIT;
     const char *tap = NULL;
     struct probe p = { .pixels = which == MOHS_TOWER_IMAGE };
-    for (size_t i = 0; !p.pixels && !tap && m->info->taps && m->info->taps[i]; i++)
+    for (size_t i = 0; !p.pixels && !tap && m->info->taps && m->info->taps[i];
+         i++)
         if (!strncmp(m->info->taps[i], "text.", 5))
             tap = m->info->taps[i];
     if (!p.pixels && !tap)
         return true;
-    bool ok = tower_build(c, m, which, BATCH, CONTEXT, tap, &p.t);
+    bool ok = tower_build(c, m, which, BATCH, TINY_CONTEXT, tap, &p.t);
     if (ok) {
         p.at = p.pixels ? p.t.pixels : graph_find_delta(p.t.g, tap);
         ok = p.at || check_fail(c, "tap %s takes no delta", tap);
         p.clean = p.pixels ? NULL : graph_find_tap(p.t.g, tap);
     }
-    ok = ok && check_status(c, "grad", graph_grad(p.t.g, p.t.out, seed_tensor(&p.t),
-                                                  &p.at, 1, &p.grad, &err), &err);
+    ok = ok && check_status(c, "grad",
+                            graph_grad(p.t.g, p.t.out, seed_tensor(&p.t), &p.at,
+                                       1, &p.grad, &err),
+                            &err);
     if (ok && !p.grad)
         ok = check_fail(c, "the result does not depend on %s",
                         tap ? tap : "the pixels");
@@ -671,15 +531,16 @@ static bool weights_move(struct check_run *c, struct model *m, double step)
     struct mohs_error err = MOHS_ERROR_INIT;
     bool ok = true;
     for (size_t i = 0; ok && i < m->w.n; i++) {
-        const struct tensor_data *t = &m->w.t[i];
+        const struct tiny_tensor *t = &m->w.t[i];
         if (!t->n_dims)
             continue;
         float *x = xmalloc(t->count * sizeof *x);
         for (uint64_t k = 0; k < t->count; k++)
-            x[k] = t->data[k] + (float)(step * 0.05 *
-                                        (double)mohs_rng_normal(65, i, k));
-        ok = check_status(c, t->name, params_set(m->params, t->name, t->n_dims,
-                                                 t->dims, x, &err), &err);
+            x[k] = t->data[k] +
+                   (float)(step * 0.05 * (double)mohs_rng_normal(65, i, k));
+        ok = check_status(
+            c, t->name,
+            params_set(m->params, t->name, t->n_dims, t->dims, x, &err), &err);
         free(x);
     }
     return ok;
@@ -697,13 +558,14 @@ static bool weights_value(struct check_run *c, struct model *m, struct tower *t,
 /* <gradient, direction> over all parameters, and the gradient's length along
  * such directions. */
 static bool weights_slope(struct check_run *c, struct model *m,
-                          struct tensor *const *grad, double *exact, double *size)
+                          struct tensor *const *grad, double *exact,
+                          double *size)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     bool ok = true;
     *exact = *size = 0;
     for (size_t i = 0; ok && i < m->w.n; i++) {
-        const struct tensor_data *t = &m->w.t[i];
+        const struct tiny_tensor *t = &m->w.t[i];
         if (!grad[i])
             continue;
         float *g = xmalloc(t->count * sizeof *g);
@@ -734,8 +596,10 @@ static bool weights_differences(struct check_run *c, struct model *m,
         double wide = (f[0] - f[1]) / (2 * h), fine = (f[2] - f[3]) / h;
         double numeric = (4 * fine - wide) / 3;
         if (fabs(numeric - exact) > 0.01 * (fabs(exact) + size))
-            ok = check_fail(c, "parameters: differences say %.5g, the gradient "
-                            "%.5g", numeric, exact);
+            ok = check_fail(c,
+                            "parameters: differences say %.5g, the gradient "
+                            "%.5g",
+                            numeric, exact);
     }
     free(out);
     return ok;
@@ -752,13 +616,15 @@ static bool weights_tower(struct check_run *c, struct model *m, uint32_t which,
     struct tensor **wrt = xcalloc(m->w.n, sizeof(struct tensor *));
     struct tensor **got = xcalloc(m->w.n, sizeof(struct tensor *));
     struct tensor **grad = xcalloc(m->w.n, sizeof(struct tensor *));
-    bool ok = tower_build(c, m, which, BATCH, CONTEXT, NULL, &t);
+    bool ok = tower_build(c, m, which, BATCH, TINY_CONTEXT, NULL, &t);
     for (size_t i = 0; ok && i < m->w.n; i++)
         if (m->w.t[i].n_dims)
             wrt[n++] = graph_weight(t.g, m->w.t[i].name, m->w.t[i].n_dims,
                                     m->w.t[i].dims);
-    ok = ok && check_status(c, "grad", graph_grad(t.g, t.out, seed_tensor(&t), wrt,
-                                                  n, got, &err), &err);
+    ok = ok &&
+         check_status(
+             c, "grad",
+             graph_grad(t.g, t.out, seed_tensor(&t), wrt, n, got, &err), &err);
     for (size_t i = 0, k = 0; ok && i < m->w.n; i++) {
         if (!m->w.t[i].n_dims)
             continue;
@@ -787,7 +653,7 @@ static bool run_weights(struct check_run *c)
         if (m.info->towers & t)
             ok = weights_tower(c, &m, t, used);
     for (size_t i = 0; ok && i < m.w.n; i++) {
-        const struct tensor_data *t = &m.w.t[i];
+        const struct tiny_tensor *t = &m.w.t[i];
         n += used[i];
         if (t->n_dims && !used[i] && strncmp(t->name, "logit_", 6))
             ok = check_fail(c, "parameter %s changes no embedding", t->name);
@@ -800,12 +666,8 @@ static bool run_weights(struct check_run *c)
 }
 
 const struct check model_checks[] = {
-    { "params", run_params },
-    { "info", run_info },
-    { "rows", run_rows },
-    { "taps", run_taps },
-    { "causal", run_causal },
-    { "gradient", run_gradient },
-    { "weights", run_weights },
-    { 0 },
+    { "params", run_params },   { "info", run_info },
+    { "rows", run_rows },       { "taps", run_taps },
+    { "causal", run_causal },   { "gradient", run_gradient },
+    { "weights", run_weights }, { 0 },
 };

@@ -18,13 +18,19 @@ static const char *const texts[] = {
     "",
     "x",
     " ",
-    "na\xc3\xafve caf\xc3\xa9 \xe2\x80\x94 \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80",
-    "e\xcc\x81\xcc\xa7\xcc\x80 combining, \xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7",
+    "na\xc3\xafve caf\xc3\xa9 \xe2\x80\x94 \xe4\xbd\xa0\xe5\xa5\xbd "
+    "\xf0\x9f\x98\x80",
+    "e\xcc\x81\xcc\xa7\xcc\x80 combining, "
+    "\xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7",
     "tabs\tand\nnew lines\r\n",
     "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7",
     "1234567890 !@#$%^&*()_+-=[]{}|;':\",./<>?",
 };
-enum { N_TEXTS = sizeof texts / sizeof *texts, N_PLAIN = 4, LONG_BYTES = 20000 };
+enum {
+    N_TEXTS = sizeof texts / sizeof *texts,
+    N_PLAIN = 4,
+    LONG_BYTES = 20000
+};
 
 struct sink {
     struct mohs_text_sink sink;
@@ -34,24 +40,25 @@ struct sink {
     char problem[200];
 };
 
-static mohs_status put(struct mohs_text_sink *s, uint32_t index, const char *text,
-                       uint32_t edits, struct mohs_error *err)
+static mohs_status put(struct mohs_text_sink *s, uint32_t index,
+                       const char *text, uint32_t edits, struct mohs_error *err)
 {
     struct sink *k = s->ctx;
     if (index >= k->in->n)
-        snprintf(k->problem, sizeof k->problem, "put() for text %u of %u", index,
-                 k->in->n);
+        snprintf(k->problem, sizeof k->problem, "put() for text %u of %u",
+                 index, k->in->n);
     else if (!text)
-        snprintf(k->problem, sizeof k->problem, "put() of NULL for text %u", index);
+        snprintf(k->problem, sizeof k->problem, "put() of NULL for text %u",
+                 index);
     else if (k->puts[index]++)
-        snprintf(k->problem, sizeof k->problem, "put() twice for text %u", index);
+        snprintf(k->problem, sizeof k->problem, "put() twice for text %u",
+                 index);
     else if (!utf8_valid(text, strlen(text)))
         snprintf(k->problem, sizeof k->problem, "text %u became invalid UTF-8",
                  index);
     else if (!edits != !strcmp(text, k->in->text[index]))
-        snprintf(k->problem, sizeof k->problem,
-                 "text %u %s, but edits is %u", index,
-                 edits ? "is unchanged" : "was changed", edits);
+        snprintf(k->problem, sizeof k->problem, "text %u %s, but edits is %u",
+                 index, edits ? "is unchanged" : "was changed", edits);
     if (k->problem[0])
         return mohs_fail(err, MOHS_E_ARG, "%s", k->problem);
     k->text[index] = xstrdup(text);
@@ -105,7 +112,8 @@ static bool call(struct check_run *c, void *self, const char *const *text,
     out->sink.size = sizeof out->sink;
     out->sink.ctx = out;
     out->sink.put = put;
-    mohs_status st = ops->apply_text(self, &in, &out->sink, severity, seed, &err);
+    mohs_status st =
+        ops->apply_text(self, &in, &out->sink, severity, seed, &err);
     scratch_reset();
     if (out->problem[0])
         return check_fail(c, "%s (severity %u)", out->problem, severity);
@@ -113,7 +121,8 @@ static bool call(struct check_run *c, void *self, const char *const *text,
         return false;
     for (uint32_t i = 0; i < n; i++)
         if (!out->puts[i])
-            return check_fail(c, "no put() for text %u (severity %u)", i, severity);
+            return check_fail(c, "no put() for text %u (severity %u)", i,
+                              severity);
     return true;
 }
 
@@ -123,8 +132,8 @@ static void keys_of(uint64_t *key)
         key[i] = 5000 + i;
 }
 
-static bool equal(struct check_run *c, const struct sink *a, const struct sink *b,
-                  uint32_t n, const char *what)
+static bool equal(struct check_run *c, const struct sink *a,
+                  const struct sink *b, uint32_t n, const char *what)
 {
     for (uint32_t i = 0; i < n; i++)
         if (strcmp(a->text[i], b->text[i]))
@@ -179,7 +188,7 @@ static bool run_determinism(struct check_run *c)
              call(c, other.self, texts, key, N_TEXTS, s, run_seed, &b) &&
              equal(c, &a, &b, N_TEXTS, "two instances");
         sink_free(&b);
-        b = (struct sink){ 0 };
+        b = (struct sink) { 0 };
         ok = ok && call(c, in.self, texts, key, N_TEXTS, s, run_seed, &b) &&
              equal(c, &a, &b, N_TEXTS, "two calls");
         sink_free(&a);
@@ -205,8 +214,10 @@ static bool run_batch(struct check_run *c)
             struct sink one;
             ok = call(c, in.self, &texts[i], &key[i], 1, s, run_seed, &one);
             if (ok && strcmp(one.text[0], all.text[i]))
-                ok = check_fail(c, "text %u differs in a batch and alone "
-                                "(severity %u)", i, s);
+                ok = check_fail(c,
+                                "text %u differs in a batch and alone "
+                                "(severity %u)",
+                                i, s);
             sink_free(&one);
         }
         sink_free(&all);

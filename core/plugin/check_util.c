@@ -90,10 +90,10 @@ static bool try_text(struct trial *t, const char *name, const char *text)
     struct instance in;
     char what[160];
     void *params = item_params_new(c->it);
-    snprintf(what, sizeof what, "create with %.40s=%.60s", name ? name : "defaults",
-             text);
-    mohs_status st = name ? item_param_set_text(c->it, params, name, text, &err)
-                          : MOHS_OK;
+    snprintf(what, sizeof what, "create with %.40s=%.60s",
+             name ? name : "defaults", text);
+    mohs_status st =
+        name ? item_param_set_text(c->it, params, name, text, &err) : MOHS_OK;
     bool ok = check_status(c, what, st, &err);
     if (ok) {
         err.text[0] = 0;
@@ -125,7 +125,8 @@ static bool try_param(struct trial *t, const struct mohs_param *p)
 {
     switch (p->type) {
     case MOHS_P_INT:
-    case MOHS_P_FLOAT: return try_number(t, p, p->min) && try_number(t, p, p->max);
+    case MOHS_P_FLOAT:
+        return try_number(t, p, p->min) && try_number(t, p, p->max);
     case MOHS_P_BOOL:
         return try_text(t, p->name, "0") && try_text(t, p->name, "1");
     case MOHS_P_CHOICE:

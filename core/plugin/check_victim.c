@@ -75,8 +75,8 @@ static mohs_status no_place(const struct mock *m, const char *tap,
     for (size_t i = 0; i < N_PLACES; i++)
         if (places[i].side == m->side)
             str_addf(&list, "%s%s", list.n ? ", " : "", places[i].tap);
-    mohs_status st = mohs_fail(err, MOHS_E_ARG, "no tap '%.60s'; there are %s",
-                               tap, list.s);
+    mohs_status st =
+        mohs_fail(err, MOHS_E_ARG, "no tap '%.60s'; there are %s", tap, list.s);
     str_free(&list);
     return st;
 }
@@ -110,7 +110,8 @@ static void site_fill(struct mock *m, const struct place *p, size_t slot)
     }
     m->map[slot] = xcalloc(DIM * n, sizeof(float));
     for (size_t k = 0; k < DIM * n; k++)
-        m->map[slot][k] = 2 * mohs_rng_normal(50 + which, 0, k) / sqrtf((float)n);
+        m->map[slot][k] =
+            2 * mohs_rng_normal(50 + which, 0, k) / sqrtf((float)n);
 }
 
 static mohs_status site(struct mohs_victim *v, const char *tap,
@@ -128,7 +129,8 @@ static mohs_status site(struct mohs_victim *v, const char *tap,
         m->n_sites++;
     }
     // A plugin of an older ABI has a shorter struct.
-    uint32_t size = out->size && out->size < sizeof *out ? out->size : sizeof *out;
+    uint32_t size =
+        out->size && out->size < sizeof *out ? out->size : sizeof *out;
     memcpy(out, &m->site[i], size);
     out->size = size;
     return MOHS_OK;
@@ -204,8 +206,8 @@ static void back_to_sites(struct mock *m, uint32_t i, const double *dz)
 
 /* Up to MICRO samples through fn. */
 static mohs_status micro(struct mock *m, uint32_t n, const uint32_t *sample,
-                         uint32_t output, mohs_loss_fn fn, void *user, float *loss,
-                         bool gradient, struct mohs_error *err)
+                         uint32_t output, mohs_loss_fn fn, void *user,
+                         float *loss, bool gradient, struct mohs_error *err)
 {
     uint32_t columns = output == MOHS_OUT_EMBED ? DIM : CANDIDATES;
     float z[MICRO][DIM], out[MICRO * DIM], dout[MICRO * DIM] = { 0 };
@@ -215,7 +217,8 @@ static mohs_status micro(struct mock *m, uint32_t n, const uint32_t *sample,
         outputs(m, output, z[i], &out[i * columns]);
         got[i] = NAN;
     }
-    RET_IF_ERR(fn(user, n, sample, columns, out, got, gradient ? dout : NULL, err));
+    RET_IF_ERR(
+        fn(user, n, sample, columns, out, got, gradient ? dout : NULL, err));
     for (uint32_t i = 0; i < n; i++) {
         if (isnan(got[i]))
             return mohs_fail(err, MOHS_E_NUMERIC,
@@ -232,8 +235,9 @@ static mohs_status micro(struct mock *m, uint32_t n, const uint32_t *sample,
     return MOHS_OK;
 }
 
-static mohs_status pass(struct mohs_victim *v, uint32_t n, const uint32_t *sample,
-                        uint32_t output, mohs_loss_fn fn, void *user, float *loss,
+static mohs_status pass(struct mohs_victim *v, uint32_t n,
+                        const uint32_t *sample, uint32_t output,
+                        mohs_loss_fn fn, void *user, float *loss,
                         int32_t gradient, struct mohs_error *err)
 {
     struct mock *m = v->ctx;
@@ -241,11 +245,11 @@ static mohs_status pass(struct mohs_victim *v, uint32_t n, const uint32_t *sampl
         return mohs_fail(err, MOHS_E_ARG, "pass: output %u", output);
     for (uint32_t i = 0; i < n; i++)
         if (sample[i] >= v->n)
-            return mohs_fail(err, MOHS_E_ARG, "pass: sample %u of %u", sample[i],
-                             v->n);
+            return mohs_fail(err, MOHS_E_ARG, "pass: sample %u of %u",
+                             sample[i], v->n);
     for (uint32_t i = 0; i < n; i += MICRO)
-        RET_IF_ERR(micro(m, n - i < MICRO ? n - i : MICRO, sample + i, output, fn,
-                         user, loss ? loss + i : NULL, gradient != 0, err));
+        RET_IF_ERR(micro(m, n - i < MICRO ? n - i : MICRO, sample + i, output,
+                         fn, user, loss ? loss + i : NULL, gradient != 0, err));
     return MOHS_OK;
 }
 

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- scratch: a bump allocator a thread, merged into one block on reset ---- */
+/* ---- scratch: a bump allocator a thread, merged into one block on reset ----
+ */
 
 enum { SCRATCH_KEEP_BYTES = 64 << 20, SCRATCH_LEAST_BYTES = 64 << 10 };
 

@@ -20,7 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static mohs_status too_short(uint64_t size, uint64_t need, struct mohs_error *err)
+static mohs_status too_short(uint64_t size, uint64_t need,
+                             struct mohs_error *err)
 {
     return mohs_fail(err, MOHS_E_FORMAT,
                      "file is truncated: %llu bytes, its headers promise %llu",
@@ -58,7 +59,8 @@ static mohs_status elf_headers(int fd, uint64_t size, struct mohs_error *err)
     if (h.e_phentsize != sizeof(ElfW(Phdr)) || !h.e_phnum)
         return mohs_fail(err, MOHS_E_FORMAT,
                          "shared object without program headers");
-    uint64_t end = (uint64_t)h.e_phoff + (uint64_t)h.e_phnum * sizeof(ElfW(Phdr));
+    uint64_t end =
+        (uint64_t)h.e_phoff + (uint64_t)h.e_phnum * sizeof(ElfW(Phdr));
     if (end > size || end < h.e_phoff)
         return too_short(size, end, err);
     for (unsigned i = 0; i < h.e_phnum; i++) {

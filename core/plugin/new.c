@@ -16,7 +16,7 @@
 static const char
 #include "plugin/skeleton/texts.h"
 
-static const struct {
+    static const struct {
     const char *kind, *macro, *summary, *source;
     size_t n;
 } kinds[] = {
@@ -24,10 +24,10 @@ static const struct {
       model, sizeof model },
     { MOHS_KIND_CORRUPTION, "MOHS_KIND_CORRUPTION",
       "darker towards the corners", corruption, sizeof corruption },
-    { MOHS_KIND_ATTACK, "MOHS_KIND_ATTACK", "one signed gradient step at the pixels",
-      attack, sizeof attack },
-    { MOHS_KIND_METRIC, "MOHS_KIND_METRIC", "margin of the right answer", metric,
-      sizeof metric },
+    { MOHS_KIND_ATTACK, "MOHS_KIND_ATTACK",
+      "one signed gradient step at the pixels", attack, sizeof attack },
+    { MOHS_KIND_METRIC, "MOHS_KIND_METRIC", "margin of the right answer",
+      metric, sizeof metric },
 };
 
 struct names {
@@ -35,7 +35,8 @@ struct names {
 };
 
 /* Appends text with every @WORD@ replaced. */
-static void fill(struct str *out, const char *text, size_t n, const struct names *v)
+static void fill(struct str *out, const char *text, size_t n,
+                 const struct names *v)
 {
     const struct {
         const char *mark, *value;
@@ -71,20 +72,24 @@ static mohs_status put_file(const char *dir, const char *file, struct str *text,
 static mohs_status name_check(const char *name, struct mohs_error *err)
 {
     if (!id_valid(name))
-        return mohs_fail(err, MOHS_E_ARG,
-                         "plugin new: name '%.64s' is not [a-z][a-z0-9_]* of at "
-                         "most 63 letters", name);
+        return mohs_fail(
+            err, MOHS_E_ARG,
+            "plugin new: name '%.64s' is not [a-z][a-z0-9_]* of at "
+            "most 63 letters",
+            name);
     return MOHS_OK;
 }
 
-mohs_status plugin_new(const char *kind, const char *name, struct mohs_error *err)
+mohs_status plugin_new(const char *kind, const char *name,
+                       struct mohs_error *err)
 {
     const char *id = kind_from_word(kind);
     size_t k = 0;
     if (!id)
         return mohs_fail(err, MOHS_E_ARG,
                          "plugin new: kind '%.64s' is not model, corruption, "
-                         "attack or metric", kind);
+                         "attack or metric",
+                         kind);
     RET_IF_ERR(name_check(name, err));
     while (strcmp(kinds[k].kind, id))
         k++;
@@ -104,13 +109,14 @@ mohs_status plugin_new(const char *kind, const char *name, struct mohs_error *er
     fill(&text, readme, sizeof readme, &v);
     mohs_status st = put_file(name, file, &source, err);
     mohs_status st2 = put_file(name, "Makefile", &make, st < 0 ? NULL : err);
-    mohs_status st3 = put_file(name, "README.md", &text,
-                               st < 0 || st2 < 0 ? NULL : err);
+    mohs_status st3 =
+        put_file(name, "README.md", &text, st < 0 || st2 < 0 ? NULL : err);
     free(file);
     if (st < 0 || st2 < 0)
         return st < 0 ? st : st2;
     if (st3 >= 0)
         log_info("%s/%s.c, Makefile and README.md written; next: cd %s && make "
-                 "check", name, name, name);
+                 "check",
+                 name, name, name);
     return st3;
 }

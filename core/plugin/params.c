@@ -116,8 +116,8 @@ static mohs_status unknown(const struct item *it, const char *name,
         return mohs_fail(err, MOHS_E_ARG,
                          "%s: no parameter '%.64s' (did you mean '%s'?)",
                          it->item->id, name, near);
-    return mohs_fail(err, MOHS_E_ARG, "%s: no parameter '%.64s'%s", it->item->id,
-                     name, n ? "" : " (it has none)");
+    return mohs_fail(err, MOHS_E_ARG, "%s: no parameter '%.64s'%s",
+                     it->item->id, name, n ? "" : " (it has none)");
 }
 
 static mohs_status find(const struct item *it, const char *name,
@@ -159,8 +159,9 @@ static mohs_status bad_choice(const struct item *it, const struct mohs_param *p,
 
 /* ---- setting ---- */
 
-static mohs_status set_checked(const struct item *it, const struct mohs_param *p,
-                               void *params, double x, struct mohs_error *err)
+static mohs_status set_checked(const struct item *it,
+                               const struct mohs_param *p, void *params,
+                               double x, struct mohs_error *err)
 {
     if (p->type == MOHS_P_INT && x != floor(x))
         return mohs_fail(err, MOHS_E_ARG, "%s: %s %.9g is not an integer",
@@ -185,8 +186,8 @@ static mohs_status set_bool(const struct item *it, const struct mohs_param *p,
                             void *params, const char *text,
                             struct mohs_error *err)
 {
-    static const char *const words[] = { "0", "1", "false", "true", "no", "yes",
-                                         "off", "on" };
+    static const char *const words[] = { "0",  "1",   "false", "true",
+                                         "no", "yes", "off",   "on" };
     for (int i = 0; i < 8; i++)
         if (!strcasecmp(text, words[i])) {
             put_int(p, params, i & 1);

@@ -59,7 +59,8 @@ mohs_status module_open(const char *path, const struct mohs_plugin **out,
 int kind_index(const char *kind);
 const char *kind_name(int index);
 /* Everything the rules of item.h and param.h say about a plugin's tables. */
-mohs_status plugin_validate(const struct mohs_plugin *p, struct mohs_error *err);
+mohs_status plugin_validate(const struct mohs_plugin *p,
+                            struct mohs_error *err);
 /* True for [a-z][a-z0-9_]* of at most 63 bytes. */
 bool id_valid(const char *s);
 

@@ -65,7 +65,8 @@ static void items_add(struct registry *r, const struct module *m)
     }
 }
 
-static mohs_status hash_file(const char *path, char out[33], struct mohs_error *err)
+static mohs_status hash_file(const char *path, char out[33],
+                             struct mohs_error *err)
 {
     char *data;
     size_t n;
@@ -103,9 +104,10 @@ static mohs_status module_add(struct registry *r, const char *path,
     RET_IF_ERR(module_open(path, &p, err));
     for (size_t i = 0; i < r->n_modules; i++)
         if (!strcmp(r->module[i]->plugin->id, p->id))
-            return mohs_fail(err, MOHS_E_PLUGIN,
-                             "duplicate id: plugin %s is already loaded from %s",
-                             p->id, r->module[i]->path);
+            return mohs_fail(
+                err, MOHS_E_PLUGIN,
+                "duplicate id: plugin %s is already loaded from %s", p->id,
+                r->module[i]->path);
     RET_IF_ERR(hash_file(path, hash, err));
     RET_IF_ERR(plugin_start(r, p, err));
     struct module *m = xcalloc(1, sizeof *m);
@@ -175,7 +177,8 @@ mohs_status registry_open(const struct registry_options *o,
     struct registry *r;
     *out = NULL;
     RET_IF_ERR(registry_new(o, &r, err));
-    mohs_status st = search_plugins(r, o ? o->plugin_dirs : NULL, module_try, err);
+    mohs_status st =
+        search_plugins(r, o ? o->plugin_dirs : NULL, module_try, err);
     if (st < 0) {
         registry_close(r);
         return st;

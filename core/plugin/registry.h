@@ -22,7 +22,7 @@ struct registry_extension {
 /* What plugins reach through the host's extensions. The device is opened on
  * the first query that needs it, with `device`, which is copied. */
 struct registry_options {
-    const char *device;          /* for compute_open; NULL default */
+    const char *device;             /* for compute_open; NULL default */
     const char *const *plugin_dirs; /* --plugin-dir, NULL-terminated, or NULL */
     /* Tables of rooms above this one (mohs.graph/1, mohs.weights/1), there
      * before any plugin's init(); NULL: none. */
@@ -57,11 +57,12 @@ bool registry_compute_asked(struct registry *r, bool clear);
 struct item {
     const struct mohs_item *item;
     const struct mohs_plugin *plugin;
-    const char *path;  /* of the shared object */
-    const char *hash;  /* of the shared object's bytes, hex */
+    const char *path; /* of the shared object */
+    const char *hash; /* of the shared object's bytes, hex */
 };
 /* i-th item of a kind (MOHS_KIND_*), in id order; NULL past the end. */
-const struct item *registry_item(struct registry *r, const char *kind, size_t i);
+const struct item *registry_item(struct registry *r, const char *kind,
+                                 size_t i);
 /* By id; the error lists near names and, when a plugin that failed to load
  * has that file name, why. */
 mohs_status registry_find(struct registry *r, const char *kind, const char *id,
@@ -132,6 +133,7 @@ void scratch_reset(void);
 mohs_status plugin_check(const char *path, const char *device, bool json,
                          struct mohs_error *err);
 /* `mohs plugin new KIND NAME`: writes NAME/ with source, Makefile, README. */
-mohs_status plugin_new(const char *kind, const char *name, struct mohs_error *err);
+mohs_status plugin_new(const char *kind, const char *name,
+                       struct mohs_error *err);
 
 #endif

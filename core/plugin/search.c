@@ -154,8 +154,10 @@ mohs_status search_plugins(struct registry *r, const char *const *plugin_dirs,
             remember_dir(r, plugin_dirs[i]);
             fn(r, plugin_dirs[i]);
         } else {
-            return mohs_fail(err, MOHS_E_IO, "plugin directory %s: no such "
-                             "directory", plugin_dirs[i]);
+            return mohs_fail(err, MOHS_E_IO,
+                             "plugin directory %s: no such "
+                             "directory",
+                             plugin_dirs[i]);
         }
     }
     const char *list = getenv("MOHS_PLUGIN_PATH");

@@ -76,8 +76,8 @@ static bool line_valid(const char *s)
     return true;
 }
 
-static mohs_status line_check(const char *who, const char *field,
-                              const char *s, struct mohs_error *err)
+static mohs_status line_check(const char *who, const char *field, const char *s,
+                              struct mohs_error *err)
 {
     if (!s)
         return mohs_fail(err, MOHS_E_PLUGIN, "%s: %s is NULL", who, field);
@@ -100,13 +100,15 @@ static mohs_status size_check(const char *who, const char *what, uint32_t size,
 
 /* ---- operations by kind ---- */
 
-#define NEED(ops, f)                                                         \
-    do {                                                                     \
-        if (!(ops)->f)                                                       \
-            return mohs_fail(err, MOHS_E_PLUGIN, "%s: ops.%s is NULL", id, #f); \
+#define NEED(ops, f)                                                       \
+    do {                                                                   \
+        if (!(ops)->f)                                                     \
+            return mohs_fail(err, MOHS_E_PLUGIN, "%s: ops.%s is NULL", id, \
+                             #f);                                          \
     } while (0)
 
-static mohs_status model_ops(const char *id, const void *p, struct mohs_error *err)
+static mohs_status model_ops(const char *id, const void *p,
+                             struct mohs_error *err)
 {
     const struct mohs_model_ops *o = p;
     RET_IF_ERR(size_check(id, "ops", o->size,
@@ -136,22 +138,26 @@ static mohs_status corruption_ops(const char *id, const void *p,
     return MOHS_OK;
 }
 
-static mohs_status attack_ops(const char *id, const void *p, struct mohs_error *err)
+static mohs_status attack_ops(const char *id, const void *p,
+                              struct mohs_error *err)
 {
     const struct mohs_attack_ops *o = p;
     RET_IF_ERR(size_check(id, "ops", o->size,
-                          SIZE_1_0(struct mohs_attack_ops, get_extension), err));
+                          SIZE_1_0(struct mohs_attack_ops, get_extension),
+                          err));
     NEED(o, create);
     NEED(o, destroy);
     NEED(o, run);
     return MOHS_OK;
 }
 
-static mohs_status metric_ops(const char *id, const void *p, struct mohs_error *err)
+static mohs_status metric_ops(const char *id, const void *p,
+                              struct mohs_error *err)
 {
     const struct mohs_metric_ops *o = p;
     RET_IF_ERR(size_check(id, "ops", o->size,
-                          SIZE_1_0(struct mohs_metric_ops, get_extension), err));
+                          SIZE_1_0(struct mohs_metric_ops, get_extension),
+                          err));
     NEED(o, create);
     NEED(o, destroy);
     NEED(o, columns);
@@ -206,7 +212,8 @@ static mohs_status choice_check(const char *who, const struct mohs_param *p,
                                 struct mohs_error *err)
 {
     if (!p->choices || !p->choices[0])
-        return mohs_fail(err, MOHS_E_PLUGIN, "%s: a choice without choices", who);
+        return mohs_fail(err, MOHS_E_PLUGIN, "%s: a choice without choices",
+                         who);
     size_t n = 0;
     for (; p->choices[n]; n++)
         RET_IF_ERR(line_check(who, "a choice", p->choices[n], err));
@@ -227,7 +234,8 @@ static mohs_status ints_check(const char *who, const struct mohs_param *p,
     if (!ints_parse(p->def_text ? p->def_text : "", &v))
         return mohs_fail(err, MOHS_E_PLUGIN,
                          "%s: def_text '%.40s' is not a list of at most %d "
-                         "integers", who, p->def_text, MOHS_INTS_MAX);
+                         "integers",
+                         who, p->def_text, MOHS_INTS_MAX);
     for (int32_t i = 0; i < v.n; i++)
         if (v.v[i] < p->min || v.v[i] > p->max)
             return mohs_fail(err, MOHS_E_PLUGIN,
@@ -251,7 +259,8 @@ static mohs_status value_check(const char *who, const struct mohs_param *p,
         return MOHS_OK;
     default:
         if (p->def_text && !utf8_valid(p->def_text, strlen(p->def_text)))
-            return mohs_fail(err, MOHS_E_PLUGIN, "%s: def_text is not UTF-8", who);
+            return mohs_fail(err, MOHS_E_PLUGIN, "%s: def_text is not UTF-8",
+                             who);
         return MOHS_OK;
     }
 }
@@ -267,7 +276,8 @@ static mohs_status param_check(const struct mohs_item *it,
     snprintf(who, sizeof who, "%s: parameter %s", it->id, p->name);
     RET_IF_ERR(line_check(who, "doc", p->doc, err));
     if (!p->type || p->type >= sizeof types / sizeof *types)
-        return mohs_fail(err, MOHS_E_PLUGIN, "%s: unknown type %u", who, p->type);
+        return mohs_fail(err, MOHS_E_PLUGIN, "%s: unknown type %u", who,
+                         p->type);
     uint64_t end = (uint64_t)p->offset + types[p->type].size;
     if (end > it->params_size)
         return mohs_fail(err, MOHS_E_PLUGIN,
@@ -283,7 +293,8 @@ static mohs_status param_check(const struct mohs_item *it,
 /* No name twice, no byte of the struct in two rows. */
 static mohs_status pair_check(const struct mohs_item *it,
                               const struct mohs_param *a,
-                              const struct mohs_param *b, struct mohs_error *err)
+                              const struct mohs_param *b,
+                              struct mohs_error *err)
 {
     if (!strcmp(a->name, b->name))
         return mohs_fail(err, MOHS_E_PLUGIN, "%s: parameter %s is there twice",
@@ -296,19 +307,20 @@ static mohs_status pair_check(const struct mohs_item *it,
     return MOHS_OK;
 }
 
-static mohs_status params_check(const struct mohs_item *it, struct mohs_error *err)
+static mohs_status params_check(const struct mohs_item *it,
+                                struct mohs_error *err)
 {
     if (!it->n_params)
         return MOHS_OK;
     if (!it->params || it->n_params > PARAMS_MAX)
-        return mohs_fail(err, MOHS_E_PLUGIN,
-                         "%s: %u parameters, but %s", it->id, it->n_params,
+        return mohs_fail(err, MOHS_E_PLUGIN, "%s: %u parameters, but %s",
+                         it->id, it->n_params,
                          it->params ? "at most 256 are allowed" : "no table");
     if (it->param_stride < SIZE_1_0(struct mohs_param, def_text) ||
         it->param_stride % _Alignof(struct mohs_param))
-        return mohs_fail(err, MOHS_E_PLUGIN,
-                         "%s: param_stride is %u, ABI 1.0 requires %u", it->id,
-                         it->param_stride, SIZE_1_0(struct mohs_param, def_text));
+        return mohs_fail(
+            err, MOHS_E_PLUGIN, "%s: param_stride is %u, ABI 1.0 requires %u",
+            it->id, it->param_stride, SIZE_1_0(struct mohs_param, def_text));
     struct item view = { .item = it };
     for (size_t i = 0; i < it->n_params; i++) {
         const struct mohs_param *p = item_param(&view, i);
@@ -321,8 +333,8 @@ static mohs_status params_check(const struct mohs_item *it, struct mohs_error *e
 
 /* ---- items ---- */
 
-static mohs_status item_check(const struct mohs_item *it, size_t index, int *kind,
-                              struct mohs_error *err)
+static mohs_status item_check(const struct mohs_item *it, size_t index,
+                              int *kind, struct mohs_error *err)
 {
     char who[40];
     snprintf(who, sizeof who, "item %zu", index);
@@ -330,8 +342,9 @@ static mohs_status item_check(const struct mohs_item *it, size_t index, int *kin
                           SIZE_1_0(struct mohs_item, ops), err));
     RET_IF_ERR(line_check(who, "kind", it->kind, err));
     if (!it->id || !id_valid(it->id))
-        return mohs_fail(err, MOHS_E_PLUGIN, "%s: id '%.64s' is not [a-z][a-z0-9_]*",
-                         who, it->id ? it->id : "(NULL)");
+        return mohs_fail(err, MOHS_E_PLUGIN,
+                         "%s: id '%.64s' is not [a-z][a-z0-9_]*", who,
+                         it->id ? it->id : "(NULL)");
     *kind = kind_index(it->kind);
     if (*kind < 0)
         return MOHS_OK;
@@ -340,7 +353,8 @@ static mohs_status item_check(const struct mohs_item *it, size_t index, int *kin
     return ops_check(it, *kind, err);
 }
 
-static mohs_status items_check(const struct mohs_plugin *p, struct mohs_error *err)
+static mohs_status items_check(const struct mohs_plugin *p,
+                               struct mohs_error *err)
 {
     size_t known = 0;
     if (!p->items || !p->items[0])
@@ -363,7 +377,8 @@ static mohs_status items_check(const struct mohs_plugin *p, struct mohs_error *e
     if (!known)
         return mohs_fail(err, MOHS_E_PLUGIN,
                          "%s: item %s has kind '%s', which this program does "
-                         "not know", p->id, p->items[0]->id, p->items[0]->kind);
+                         "not know",
+                         p->id, p->items[0]->id, p->items[0]->kind);
     return MOHS_OK;
 }
 

@@ -55,11 +55,15 @@ static mohs_status apply(void *self, const struct mohs_images *in,
 static const struct mohs_corruption_ops ops = {
     .size = sizeof ops, .create = create, .destroy = free, .apply = apply
 };
-static const struct mohs_item item = {
-    .size = sizeof item, .param_stride = sizeof *table,
-    .kind = MOHS_KIND_CORRUPTION, .id = ID, .summary = "a test", .params = table,
-    .n_params = 1, .params_size = sizeof(struct params), .ops = &ops
-};
+static const struct mohs_item item = { .size = sizeof item,
+                                       .param_stride = sizeof *table,
+                                       .kind = MOHS_KIND_CORRUPTION,
+                                       .id = ID,
+                                       .summary = "a test",
+                                       .params = table,
+                                       .n_params = 1,
+                                       .params_size = sizeof(struct params),
+                                       .ops = &ops };
 static const struct mohs_item *const items[] = { &item, NULL };
 
 static mohs_status init(const struct mohs_host *host, struct mohs_error *err)
@@ -87,7 +91,10 @@ static const struct mohs_plugin plugin = {
 #ifndef BAD_NULL
     .name = "bad",
 #endif
-    .id = "test." ID, .version = "1.0", .license = "MIT", .items = items,
+    .id = "test." ID,
+    .version = "1.0",
+    .license = "MIT",
+    .items = items,
     .init = init
 };
 

@@ -10,12 +10,45 @@
 
 #include <mohs/plugin.h>
 
-enum { FINE, OVERRUN, OVERREAD, WRITES_INPUT, RANDOM, UNWRITTEN, REMEMBERS, MIXES,
-       NO_SEED, USES_SEED, NO_KEY, CRASHES, HANGS, MUTE, NO_DEPTH, SHARED,
-       NOTHING, KEEPS_PARAMS, CRASHES_LATE, EXITS,
-       T_INVALID, T_MISSING, T_TWICE, T_EDITS, T_BATCH,
-       M_WEIGHTS, M_ORDER, M_ALLOC, M_UNWRITTEN, M_NAN,
-       A_BALL, A_ZERO, A_RANGE, A_LOSS, A_BATCH, A_SEED, A_NAN };
+enum {
+    FINE,
+    OVERRUN,
+    OVERREAD,
+    WRITES_INPUT,
+    RANDOM,
+    UNWRITTEN,
+    REMEMBERS,
+    MIXES,
+    NO_SEED,
+    USES_SEED,
+    NO_KEY,
+    CRASHES,
+    HANGS,
+    MUTE,
+    NO_DEPTH,
+    SHARED,
+    NOTHING,
+    KEEPS_PARAMS,
+    CRASHES_LATE,
+    EXITS,
+    T_INVALID,
+    T_MISSING,
+    T_TWICE,
+    T_EDITS,
+    T_BATCH,
+    M_WEIGHTS,
+    M_ORDER,
+    M_ALLOC,
+    M_UNWRITTEN,
+    M_NAN,
+    A_BALL,
+    A_ZERO,
+    A_RANGE,
+    A_LOSS,
+    A_BATCH,
+    A_SEED,
+    A_NAN
+};
 
 struct params {
     int32_t mode;
@@ -91,7 +124,9 @@ static mohs_status apply(void *self, const struct mohs_images *in,
     case OVERREAD: sink = in->rgb[n]; break;
     case WRITES_INPUT: in->rgb[0] ^= 1; break;
     case RANDOM: out->rgb[0] = (uint8_t)counter++; break;
-    case REMEMBERS: out->rgb[5] = (uint8_t)(severity + (uint32_t)counter++); break;
+    case REMEMBERS:
+        out->rgb[5] = (uint8_t)(severity + (uint32_t)counter++);
+        break;
     case USES_SEED:
     case NO_KEY:
         for (size_t i = 3; i < n; i += one)
@@ -191,8 +226,8 @@ static mohs_status summarise(void *self, const struct mohs_samples *s,
 /* ---- attacks ---- */
 
 static mohs_status loss_fn(void *user, uint32_t n, const uint32_t *sample,
-                           uint32_t m, const float *out, float *loss, float *dout,
-                           struct mohs_error *err)
+                           uint32_t m, const float *out, float *loss,
+                           float *dout, struct mohs_error *err)
 {
     struct mohs_victim *v = user;
     (void)err;
@@ -211,8 +246,9 @@ struct attack_params {
     int32_t norm;
 };
 
-static mohs_status attack_create(const struct mohs_host *host, const void *params,
-                                 void **self, struct mohs_error *err)
+static mohs_status attack_create(const struct mohs_host *host,
+                                 const void *params, void **self,
+                                 struct mohs_error *err)
 {
     struct attack_params *s = malloc(sizeof *s);
     (void)host;
@@ -259,53 +295,79 @@ static mohs_status run(void *self, struct mohs_victim *v, uint64_t seed,
 /* ---- tables ---- */
 
 static const char *const norms[] = { "linf", NULL };
-static const struct mohs_corruption_ops image_ops = {
-    .size = sizeof image_ops, .create = create, .destroy = destroy, .apply = apply
-};
+static const struct mohs_corruption_ops image_ops = { .size = sizeof image_ops,
+                                                      .create = create,
+                                                      .destroy = destroy,
+                                                      .apply = apply };
 static const struct mohs_corruption_ops random_ops = {
-    .size = sizeof random_ops, .flags = MOHS_CORRUPTION_STOCHASTIC,
-    .create = create, .destroy = destroy, .apply = apply
+    .size = sizeof random_ops,
+    .flags = MOHS_CORRUPTION_STOCHASTIC,
+    .create = create,
+    .destroy = destroy,
+    .apply = apply
 };
-static const struct mohs_corruption_ops depth_ops = {
-    .size = sizeof depth_ops, .flags = MOHS_CORRUPTION_DEPTH,
-    .create = create, .destroy = destroy, .apply = apply
-};
-static const struct mohs_corruption_ops text_ops = {
-    .size = sizeof text_ops, .flags = MOHS_CORRUPTION_TEXT,
-    .create = create, .destroy = destroy, .apply_text = apply_text
-};
-static const struct mohs_metric_ops metric_ops = {
-    .size = sizeof metric_ops, .create = create, .destroy = destroy,
-    .columns = get_columns, .values = get_values, .measure = measure,
-    .summarise = summarise
-};
-static const struct mohs_attack_ops attack_ops = {
-    .size = sizeof attack_ops, .flags = MOHS_ATTACK_GRADIENT,
-    .create = attack_create, .destroy = free, .run = run
-};
+static const struct mohs_corruption_ops depth_ops = { .size = sizeof depth_ops,
+                                                      .flags =
+                                                          MOHS_CORRUPTION_DEPTH,
+                                                      .create = create,
+                                                      .destroy = destroy,
+                                                      .apply = apply };
+static const struct mohs_corruption_ops text_ops = { .size = sizeof text_ops,
+                                                     .flags =
+                                                         MOHS_CORRUPTION_TEXT,
+                                                     .create = create,
+                                                     .destroy = destroy,
+                                                     .apply_text = apply_text };
+static const struct mohs_metric_ops metric_ops = { .size = sizeof metric_ops,
+                                                   .create = create,
+                                                   .destroy = destroy,
+                                                   .columns = get_columns,
+                                                   .values = get_values,
+                                                   .measure = measure,
+                                                   .summarise = summarise };
+static const struct mohs_attack_ops attack_ops = { .size = sizeof attack_ops,
+                                                   .flags =
+                                                       MOHS_ATTACK_GRADIENT,
+                                                   .create = attack_create,
+                                                   .destroy = free,
+                                                   .run = run };
 
-#define MODE(m) { "mode", "which rule to break", MOHS_P_INT, 0, m, m, m, NULL, NULL }
-#define ITEM(name, k, m, o)                                                  \
-    static const struct mohs_param name##_table[] = { MODE(m) };             \
-    static const struct mohs_item name = {                                   \
-        .size = sizeof name, .param_stride = sizeof(struct mohs_param),      \
-        .kind = k, .id = #name, .summary = "broken", .params = name##_table, \
-        .n_params = 1, .params_size = sizeof(struct params), .ops = &o       \
-    };
-#define ATTACK(name, m)                                                      \
-    static const struct mohs_param name##_table[] = {                        \
-        MODE(m),                                                             \
-        { "eps", "size", MOHS_P_FLOAT, offsetof(struct attack_params, eps),  \
-          0.02, 0, 1, NULL, NULL },                                          \
-        { "norm", "ball", MOHS_P_CHOICE,                                     \
-          offsetof(struct attack_params, norm), 0, 0, 0, norms, NULL },      \
-    };                                                                       \
-    static const struct mohs_item name = {                                   \
-        .size = sizeof name, .param_stride = sizeof(struct mohs_param),      \
-        .kind = MOHS_KIND_ATTACK, .id = #name, .summary = "broken",          \
-        .params = name##_table, .n_params = 3,                               \
-        .params_size = sizeof(struct attack_params), .ops = &attack_ops      \
-    };
+#define MODE(m)                                                           \
+    {                                                                     \
+        "mode", "which rule to break", MOHS_P_INT, 0, m, m, m, NULL, NULL \
+    }
+#define ITEM(name, k, m, o)                                               \
+    static const struct mohs_param name##_table[] = { MODE(m) };          \
+    static const struct mohs_item name = { .size = sizeof name,           \
+                                           .param_stride =                \
+                                               sizeof(struct mohs_param), \
+                                           .kind = k,                     \
+                                           .id = #name,                   \
+                                           .summary = "broken",           \
+                                           .params = name##_table,        \
+                                           .n_params = 1,                 \
+                                           .params_size =                 \
+                                               sizeof(struct params),     \
+                                           .ops = &o };
+#define ATTACK(name, m)                                                        \
+    static const struct mohs_param name##_table[] = {                          \
+        MODE(m),                                                               \
+        { "eps", "size", MOHS_P_FLOAT, offsetof(struct attack_params, eps),    \
+          0.02, 0, 1, NULL, NULL },                                            \
+        { "norm", "ball", MOHS_P_CHOICE, offsetof(struct attack_params, norm), \
+          0, 0, 0, norms, NULL },                                              \
+    };                                                                         \
+    static const struct mohs_item name = { .size = sizeof name,                \
+                                           .param_stride =                     \
+                                               sizeof(struct mohs_param),      \
+                                           .kind = MOHS_KIND_ATTACK,           \
+                                           .id = #name,                        \
+                                           .summary = "broken",                \
+                                           .params = name##_table,             \
+                                           .n_params = 3,                      \
+                                           .params_size =                      \
+                                               sizeof(struct attack_params),   \
+                                           .ops = &attack_ops };
 #define IMAGE(name, m) ITEM(name, MOHS_KIND_CORRUPTION, m, image_ops)
 #define TEXT(name, m) ITEM(name, MOHS_KIND_CORRUPTION, m, text_ops)
 #define METRIC(name, m) ITEM(name, MOHS_KIND_METRIC, m, metric_ops)
@@ -351,17 +413,24 @@ ATTACK(a_seed, A_SEED)
 ATTACK(a_nan, A_NAN)
 
 static const struct mohs_item *const items[] = {
-    &c_fine, &c_overrun, &c_overread, &c_writes_input, &c_random, &c_unwritten,
-    &c_remembers, &c_mixes, &c_no_seed, &c_no_key, &c_uses_seed, &c_crashes,
-    &c_crashes_late, &c_exits, &c_hangs, &c_mute, &c_no_depth, &c_shared,
-    &c_nothing, &c_keeps_params, &t_invalid, &t_missing, &t_twice, &t_edits,
-    &t_batch, &m_fine, &m_weights, &m_order, &m_alloc, &m_unwritten, &m_nan,
-    &a_fine, &a_ball, &a_zero, &a_range, &a_loss, &a_batch, &a_seed, &a_nan, NULL
+    &c_fine,         &c_overrun,   &c_overread,  &c_writes_input,
+    &c_random,       &c_unwritten, &c_remembers, &c_mixes,
+    &c_no_seed,      &c_no_key,    &c_uses_seed, &c_crashes,
+    &c_crashes_late, &c_exits,     &c_hangs,     &c_mute,
+    &c_no_depth,     &c_shared,    &c_nothing,   &c_keeps_params,
+    &t_invalid,      &t_missing,   &t_twice,     &t_edits,
+    &t_batch,        &m_fine,      &m_weights,   &m_order,
+    &m_alloc,        &m_unwritten, &m_nan,       &a_fine,
+    &a_ball,         &a_zero,      &a_range,     &a_loss,
+    &a_batch,        &a_seed,      &a_nan,       NULL
 };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin, .abi = MOHS_ABI, .id = "test.faulty", .name = "faulty",
-    .version = "1.0", .license = "MIT", .items = items
-};
+static const struct mohs_plugin plugin = { .size = sizeof plugin,
+                                           .abi = MOHS_ABI,
+                                           .id = "test.faulty",
+                                           .name = "faulty",
+                                           .version = "1.0",
+                                           .license = "MIT",
+                                           .items = items };
 
 const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
 {

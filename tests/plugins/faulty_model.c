@@ -2,7 +2,6 @@
 /* Image towers of one patch each, broken in one way each. */
 #include "config.h"
 
-
 #include <mohs/plugin.h>
 
 enum { FINE, SHAPE, TWICE, UNUSED, NO_TAP, CONSTANT, MISSING, BLIND };
@@ -16,10 +15,19 @@ static struct params modes[16];
 static const char *const taps[] = { "image.patch", NULL };
 static const char *const more_taps[] = { "image.patch", "image.block.7", NULL };
 static struct mohs_model_info info[2] = {
-    { .size = sizeof info[0], .towers = MOHS_TOWER_IMAGE, .image_height = SIZE,
-      .image_width = SIZE, .embed_dim = WIDTH, .logit_scale = 10, .taps = taps },
-    { .size = sizeof info[0], .towers = MOHS_TOWER_IMAGE, .image_height = SIZE,
-      .image_width = SIZE, .embed_dim = WIDTH, .logit_scale = 10,
+    { .size = sizeof info[0],
+      .towers = MOHS_TOWER_IMAGE,
+      .image_height = SIZE,
+      .image_width = SIZE,
+      .embed_dim = WIDTH,
+      .logit_scale = 10,
+      .taps = taps },
+    { .size = sizeof info[0],
+      .towers = MOHS_TOWER_IMAGE,
+      .image_height = SIZE,
+      .image_width = SIZE,
+      .embed_dim = WIDTH,
+      .logit_scale = 10,
       .taps = more_taps },
 };
 
@@ -67,7 +75,9 @@ static mohs_status describe(void *self,
                             void *user, struct mohs_error *err)
 {
     int mode = ((struct params *)self)->mode;
-    struct mohs_weight_spec s = { .size = sizeof s, .name = "patch", .n_dims = 4,
+    struct mohs_weight_spec s = { .size = sizeof s,
+                                  .name = "patch",
+                                  .n_dims = 4,
                                   .dims = { WIDTH, 3, PATCH, PATCH },
                                   .scale = 0.1f };
     mohs_status st = put(user, &s, err);
@@ -101,25 +111,32 @@ static mohs_status build(void *self, const struct mohs_graph_api *api,
     return MOHS_OK;
 }
 
-#define OPS(name, p)                                                        \
-    static const struct mohs_model_ops name = {                             \
-        .size = sizeof name, .probe = p, .create = create,                  \
-        .destroy = destroy, .info = get_info, .describe = describe,         \
-        .build = build                                                      \
-    };
+#define OPS(name, p)                                                  \
+    static const struct mohs_model_ops name = { .size = sizeof name,  \
+                                                .probe = p,           \
+                                                .create = create,     \
+                                                .destroy = destroy,   \
+                                                .info = get_info,     \
+                                                .describe = describe, \
+                                                .build = build };
 OPS(ops, probe)
 OPS(blind_ops, blind)
 
-#define MODEL(name, m, o)                                                   \
-    static const struct mohs_param name##_table[] = {                       \
+#define MODEL(name, m, o)                                                     \
+    static const struct mohs_param name##_table[] = {                         \
         { "mode", "which rule to break", MOHS_P_INT, 0, m, m, m, NULL, NULL } \
-    };                                                                      \
-    static const struct mohs_item name = {                                  \
-        .size = sizeof name, .param_stride = sizeof(struct mohs_param),     \
-        .kind = MOHS_KIND_MODEL, .id = #name, .summary = "broken",          \
-        .params = name##_table, .n_params = 1,                              \
-        .params_size = sizeof(struct params), .ops = &o                     \
-    };
+    };                                                                        \
+    static const struct mohs_item name = { .size = sizeof name,               \
+                                           .param_stride =                    \
+                                               sizeof(struct mohs_param),     \
+                                           .kind = MOHS_KIND_MODEL,           \
+                                           .id = #name,                       \
+                                           .summary = "broken",               \
+                                           .params = name##_table,            \
+                                           .n_params = 1,                     \
+                                           .params_size =                     \
+                                               sizeof(struct params),         \
+                                           .ops = &o };
 MODEL(g_fine, FINE, ops)
 MODEL(g_shape, SHAPE, ops)
 MODEL(g_twice, TWICE, ops)
@@ -130,13 +147,16 @@ MODEL(g_missing, MISSING, ops)
 MODEL(g_blind, BLIND, blind_ops)
 
 static const struct mohs_item *const items[] = {
-    &g_fine, &g_shape, &g_twice, &g_unused, &g_no_tap, &g_constant, &g_missing,
-    &g_blind, NULL
+    &g_fine,     &g_shape,   &g_twice, &g_unused, &g_no_tap,
+    &g_constant, &g_missing, &g_blind, NULL
 };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin, .abi = MOHS_ABI, .id = "test.faulty_model",
-    .name = "faulty_model", .version = "1.0", .license = "MIT", .items = items
-};
+static const struct mohs_plugin plugin = { .size = sizeof plugin,
+                                           .abi = MOHS_ABI,
+                                           .id = "test.faulty_model",
+                                           .name = "faulty_model",
+                                           .version = "1.0",
+                                           .license = "MIT",
+                                           .items = items };
 
 const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
 {

@@ -17,8 +17,8 @@ static const char *const modes[] = { "linf", "l2", "l1", NULL };
 static const struct mohs_param table[] = {
     { "n", "a count", MOHS_P_INT, offsetof(struct params, n), 3, 1, 9, NULL,
       NULL },
-    { "gain", "a factor", MOHS_P_FLOAT, offsetof(struct params, gain), 0.5, 0, 2,
-      NULL, NULL },
+    { "gain", "a factor", MOHS_P_FLOAT, offsetof(struct params, gain), 0.5, 0,
+      2, NULL, NULL },
     { "flag", "a switch", MOHS_P_BOOL, offsetof(struct params, flag), 1, 0, 1,
       NULL, NULL },
     { "mode", "a choice", MOHS_P_CHOICE, offsetof(struct params, mode), 1, 0, 0,
@@ -41,8 +41,8 @@ static mohs_status create(const struct mohs_host *host, const void *params,
 }
 
 static mohs_status gain(void *self, const struct mohs_images *in,
-                        struct mohs_images *out, uint32_t severity, uint64_t seed,
-                        struct mohs_error *err)
+                        struct mohs_images *out, uint32_t severity,
+                        uint64_t seed, struct mohs_error *err)
 {
     const struct params *p = self;
     (void)seed;
@@ -73,8 +73,9 @@ static mohs_status noise(void *self, const struct mohs_images *in,
     size_t n = (size_t)in->height * in->width * 3;
     for (uint32_t i = 0; i < in->n; i++)
         for (size_t k = 0; k < n; k++) {
-            float x = (float)in->rgb[i * n + k] +
-                      10.0f * (float)severity * mohs_rng_normal(seed, in->key[i], k);
+            float x =
+                (float)in->rgb[i * n + k] +
+                10.0f * (float)severity * mohs_rng_normal(seed, in->key[i], k);
             out->rgb[i * n + k] = x < 0 ? 0 : x > 255 ? 255 : (uint8_t)x;
         }
     return MOHS_OK;
@@ -109,34 +110,43 @@ static const struct mohs_corruption_ops gain_ops = {
     .size = sizeof gain_ops, .create = create, .destroy = free, .apply = gain
 };
 static const struct mohs_corruption_ops noise_ops = {
-    .size = sizeof noise_ops, .flags = MOHS_CORRUPTION_STOCHASTIC,
-    .create = no_create, .destroy = free, .apply = noise
+    .size = sizeof noise_ops,
+    .flags = MOHS_CORRUPTION_STOCHASTIC,
+    .create = no_create,
+    .destroy = free,
+    .apply = noise
 };
 static const struct mohs_corruption_ops twice_ops = {
     .size = sizeof twice_ops,
     .flags = MOHS_CORRUPTION_STOCHASTIC | MOHS_CORRUPTION_TEXT,
-    .create = no_create, .destroy = free, .apply_text = twice
+    .create = no_create,
+    .destroy = free,
+    .apply_text = twice
 };
 
-#define COMMON .size = sizeof(struct mohs_item), \
-               .param_stride = sizeof(struct mohs_param), \
-               .kind = MOHS_KIND_CORRUPTION
-static const struct mohs_item t_noise = {
-    COMMON, .id = "t_noise", .summary = "normal noise", .ops = &noise_ops
-};
+#define COMMON                        \
+    .size = sizeof(struct mohs_item), \
+    .param_stride = sizeof(struct mohs_param), .kind = MOHS_KIND_CORRUPTION
+static const struct mohs_item t_noise = { COMMON, .id = "t_noise",
+                                          .summary = "normal noise",
+                                          .ops = &noise_ops };
 static const struct mohs_item t_gain = {
-    COMMON, .id = "t_gain", .summary = "darker", .params = table, .n_params = 6,
-    .params_size = sizeof(struct params), .ops = &gain_ops
+    COMMON,          .id = "t_gain", .summary = "darker",
+    .params = table, .n_params = 6,  .params_size = sizeof(struct params),
+    .ops = &gain_ops
 };
-static const struct mohs_item t_twice = {
-    COMMON, .id = "t_twice", .summary = "a doubled letter", .ops = &twice_ops
-};
+static const struct mohs_item t_twice = { COMMON, .id = "t_twice",
+                                          .summary = "a doubled letter",
+                                          .ops = &twice_ops };
 static const struct mohs_item *const items[] = { &t_noise, &t_twice, &t_gain,
                                                  NULL };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin, .abi = MOHS_ABI, .id = "test.good", .name = "good",
-    .version = "1.0", .license = "MIT", .items = items
-};
+static const struct mohs_plugin plugin = { .size = sizeof plugin,
+                                           .abi = MOHS_ABI,
+                                           .id = "test.good",
+                                           .name = "good",
+                                           .version = "1.0",
+                                           .license = "MIT",
+                                           .items = items };
 
 const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
 {

@@ -54,7 +54,8 @@ static const char *first_failure(const char *item, const char **detail,
     json_t *v;
     const char *found = NULL;
     *checks = 0;
-    json_array_foreach(json_object_get(verdicts, "checks"), i, v) {
+    json_array_foreach(json_object_get(verdicts, "checks"), i, v)
+    {
         if (strcmp(json_string_value(json_object_get(v, "item")), item))
             continue;
         ++*checks;
@@ -124,9 +125,11 @@ static void compare(const struct fault *want, size_t n)
             ck_assert_uint_ge(checks, 7);
             continue;
         }
-        ck_assert_msg(check && !strcmp(check, f->check), "%s fails %s (%s), not %s",
-                      f->item, check ? check : "nothing", detail, f->check);
-        ck_assert_msg(strstr(detail, f->detail) != NULL, "%s: %s", f->item, detail);
+        ck_assert_msg(check && !strcmp(check, f->check),
+                      "%s fails %s (%s), not %s", f->item,
+                      check ? check : "nothing", detail, f->check);
+        ck_assert_msg(strstr(detail, f->detail) != NULL, "%s: %s", f->item,
+                      detail);
     }
     json_decref(verdicts);
 }
@@ -175,8 +178,10 @@ START_TEST(healthy)
 {
     kit(SO("good"));
     ck_assert_int_eq(status, MOHS_OK);
-    ck_assert_int_eq(json_integer_value(json_object_get(verdicts, "failed")), 0);
-    ck_assert_int_ge(json_integer_value(json_object_get(verdicts, "passed")), 20);
+    ck_assert_int_eq(json_integer_value(json_object_get(verdicts, "failed")),
+                     0);
+    ck_assert_int_ge(json_integer_value(json_object_get(verdicts, "passed")),
+                     20);
     json_decref(verdicts);
 }
 END_TEST
@@ -197,7 +202,8 @@ END_TEST
 START_TEST(missing)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
-    ck_assert_int_eq(plugin_check("/nonexistent.so", NULL, false, &err), MOHS_E_IO);
+    ck_assert_int_eq(plugin_check("/nonexistent.so", NULL, false, &err),
+                     MOHS_E_IO);
     ck_assert_int_eq(plugin_check(BUILDDIR, NULL, false, &err), MOHS_E_IO);
 }
 END_TEST
@@ -205,8 +211,8 @@ END_TEST
 /* ---- the analytic victim ---- */
 
 static mohs_status square(void *user, uint32_t n, const uint32_t *sample,
-                          uint32_t m, const float *out, float *loss, float *dout,
-                          struct mohs_error *err)
+                          uint32_t m, const float *out, float *loss,
+                          float *dout, struct mohs_error *err)
 {
     (void)user;
     (void)sample;
@@ -229,8 +235,9 @@ static double total(struct mohs_victim *v, uint32_t output, int gradient)
     uint32_t sample[3] = { 2, 0, 1 };
     float loss[3];
     struct mohs_error err = MOHS_ERROR_INIT;
-    ck_assert_msg(v->pass(v, 3, sample, output, square, NULL, loss, gradient,
-                          &err) >= 0, "%s", err.text);
+    ck_assert_msg(
+        v->pass(v, 3, sample, output, square, NULL, loss, gradient, &err) >= 0,
+        "%s", err.text);
     return (double)loss[0] + (double)loss[1] + (double)loss[2];
 }
 
@@ -260,7 +267,8 @@ START_TEST(victim_gradient)
             double slope = (f[0] - f[1]) / (2 * h);
             ck_assert_msg(fabs(slope - (double)g[k]) <
                               2e-3 * (1 + fabs(slope)) * (output ? 1 : 12),
-                          "%s[%zu]: %g, not %g", taps[_i], k, (double)g[k], slope);
+                          "%s[%zu]: %g, not %g", taps[_i], k, (double)g[k],
+                          slope);
         }
         free(g);
     }

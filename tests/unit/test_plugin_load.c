@@ -99,12 +99,13 @@ START_TEST(healthy_ones_survive)
     const struct item *it;
     struct mohs_error err = MOHS_ERROR_INIT;
     open_dirs(BUILDDIR "/tests/plugins/good", BUILDDIR "/tests/plugins/bad");
-    ck_assert_int_eq(registry_find(reg, MOHS_KIND_CORRUPTION, "t_healthy", &it,
-                                   &err), MOHS_OK);
+    ck_assert_int_eq(
+        registry_find(reg, MOHS_KIND_CORRUPTION, "t_healthy", &it, &err),
+        MOHS_OK);
     ck_assert_str_eq(it->plugin->id, "test.t_healthy");
     ck_assert_uint_eq(strlen(it->hash), 32);
-    ck_assert_int_eq(registry_find(reg, MOHS_KIND_CORRUPTION, "t_gain", &it,
-                                   &err), MOHS_OK);
+    ck_assert_int_eq(
+        registry_find(reg, MOHS_KIND_CORRUPTION, "t_gain", &it, &err), MOHS_OK);
     ck_assert_str_eq(it->plugin->id, "test.good");
     ck_assert_ptr_nonnull(strstr(why("duplicate.so"), "duplicate id"));
     ck_assert_ptr_nonnull(strstr(why("duplicate.so"), "good.so"));
@@ -148,15 +149,17 @@ START_TEST(environment_path)
 {
     const struct item *it;
     struct mohs_error err = MOHS_ERROR_INIT;
-    setenv("MOHS_PLUGIN_PATH", ":/nonexistent::" BUILDDIR "/tests/plugins/good:",
-           1);
+    setenv("MOHS_PLUGIN_PATH",
+           ":/nonexistent::" BUILDDIR "/tests/plugins/good:", 1);
     ck_assert_int_eq(chdir(BUILDDIR "/tests/plugins/bad/.libs"), 0);
     open_dirs(NULL, NULL);
-    ck_assert_int_eq(registry_find(reg, MOHS_KIND_CORRUPTION, "t_twice", &it,
-                                   &err), MOHS_OK);
+    ck_assert_int_eq(
+        registry_find(reg, MOHS_KIND_CORRUPTION, "t_twice", &it, &err),
+        MOHS_OK);
     // Empty entries are not the working directory.
-    ck_assert_int_eq(registry_find(reg, MOHS_KIND_CORRUPTION, "t_healthy", &it,
-                                   &err), MOHS_E_PLUGIN);
+    ck_assert_int_eq(
+        registry_find(reg, MOHS_KIND_CORRUPTION, "t_healthy", &it, &err),
+        MOHS_E_PLUGIN);
     registry_close(reg);
 }
 END_TEST
@@ -176,14 +179,18 @@ START_TEST(finding)
     const struct item *it;
     struct mohs_error err = MOHS_ERROR_INIT;
     open_dirs(BUILDDIR "/tests/plugins/good", BUILDDIR "/tests/plugins/bad");
-    ck_assert_int_eq(registry_find(reg, MOHS_KIND_CORRUPTION, "t_gian", &it, &err),
-                     MOHS_E_PLUGIN);
-    ck_assert_str_eq(err.text, "no corruption 't_gian' (did you mean 't_gain'?)");
-    ck_assert_int_eq(registry_find(reg, MOHS_KIND_CORRUPTION, "bad_init", &it,
-                                   &err), MOHS_E_PLUGIN);
-    ck_assert_msg(strstr(err.text, "did not load: init: the moon") != NULL, "%s",
-                  err.text);
-    ck_assert_int_eq(registry_find(reg, "nonsense", "x", &it, &err), MOHS_E_ARG);
+    ck_assert_int_eq(
+        registry_find(reg, MOHS_KIND_CORRUPTION, "t_gian", &it, &err),
+        MOHS_E_PLUGIN);
+    ck_assert_str_eq(err.text,
+                     "no corruption 't_gian' (did you mean 't_gain'?)");
+    ck_assert_int_eq(
+        registry_find(reg, MOHS_KIND_CORRUPTION, "bad_init", &it, &err),
+        MOHS_E_PLUGIN);
+    ck_assert_msg(strstr(err.text, "did not load: init: the moon") != NULL,
+                  "%s", err.text);
+    ck_assert_int_eq(registry_find(reg, "nonsense", "x", &it, &err),
+                     MOHS_E_ARG);
     registry_close(reg);
 }
 END_TEST
@@ -248,7 +255,8 @@ int main(void)
     Suite *s = suite_create("plugin_load");
     TCase *t = tcase_create("loader");
     tcase_add_checked_fixture(t, setup, NULL);
-    tcase_add_loop_test(t, rejected, 0, (int)(sizeof rejects / sizeof *rejects));
+    tcase_add_loop_test(t, rejected, 0,
+                        (int)(sizeof rejects / sizeof *rejects));
     tcase_add_test(t, truncated);
     tcase_add_test(t, healthy_ones_survive);
     tcase_add_test(t, ids_are_sorted);

@@ -27,16 +27,21 @@ static const char *const modes[] = { "linf", "l2", "l1", NULL };
 static const struct wide_param table[] = {
     { { "n", "d", MOHS_P_INT, offsetof(struct params, n), 3, 1, 9, NULL, NULL },
       { 0 } },
-    { { "gain", "d", MOHS_P_FLOAT, offsetof(struct params, gain), 0.1, 0, 2, NULL,
-        NULL }, { 0 } },
+    { { "gain", "d", MOHS_P_FLOAT, offsetof(struct params, gain), 0.1, 0, 2,
+        NULL, NULL },
+      { 0 } },
     { { "flag", "d", MOHS_P_BOOL, offsetof(struct params, flag), 1, 0, 0, NULL,
-        NULL }, { 0 } },
-    { { "mode", "d", MOHS_P_CHOICE, offsetof(struct params, mode), 1, 0, 0, modes,
-        NULL }, { 0 } },
+        NULL },
+      { 0 } },
+    { { "mode", "d", MOHS_P_CHOICE, offsetof(struct params, mode), 1, 0, 0,
+        modes, NULL },
+      { 0 } },
     { { "label", "d", MOHS_P_STRING, offsetof(struct params, label), 0, 0, 0,
-        NULL, "plain" }, { 0 } },
+        NULL, "plain" },
+      { 0 } },
     { { "list", "d", MOHS_P_INTS, offsetof(struct params, list), 0, 1, 99, NULL,
-        "1,5, 10" }, { 0 } },
+        "1,5, 10" },
+      { 0 } },
 };
 
 static mohs_status create(const struct mohs_host *host, const void *params,
@@ -65,12 +70,15 @@ static mohs_status apply(void *self, const struct mohs_images *in,
 static const struct mohs_corruption_ops ops = {
     .size = sizeof ops, .create = create, .destroy = free, .apply = apply
 };
-static const struct mohs_item thing = {
-    .size = sizeof thing, .param_stride = sizeof *table,
-    .kind = MOHS_KIND_CORRUPTION, .id = "thing", .summary = "a test",
-    .params = &table[0].p, .n_params = 6, .params_size = sizeof(struct params),
-    .ops = &ops
-};
+static const struct mohs_item thing = { .size = sizeof thing,
+                                        .param_stride = sizeof *table,
+                                        .kind = MOHS_KIND_CORRUPTION,
+                                        .id = "thing",
+                                        .summary = "a test",
+                                        .params = &table[0].p,
+                                        .n_params = 6,
+                                        .params_size = sizeof(struct params),
+                                        .ops = &ops };
 static const struct item it = { .item = &thing };
 
 static struct params *p;
@@ -134,8 +142,8 @@ static const struct {
 
 START_TEST(setting)
 {
-    mohs_status st = item_param_set_text(&it, p, sets[_i].name, sets[_i].text,
-                                         &err);
+    mohs_status st =
+        item_param_set_text(&it, p, sets[_i].name, sets[_i].text, &err);
     if (sets[_i].error) {
         ck_assert_int_eq(st, MOHS_E_ARG);
         ck_assert_str_eq(err.text, sets[_i].error);
@@ -148,7 +156,8 @@ END_TEST
 START_TEST(numbers)
 {
     static const int32_t list[] = { 2, 4 };
-    ck_assert_int_eq(item_param_set_text(&it, p, "gain", "8/255", &err), MOHS_OK);
+    ck_assert_int_eq(item_param_set_text(&it, p, "gain", "8/255", &err),
+                     MOHS_OK);
     ck_assert(p->gain == 8.0f / 255.0f);
     ck_assert_int_eq(item_param_set_number(&it, p, "n", 7, &err), MOHS_OK);
     ck_assert_int_eq(p->n, 7);
@@ -157,7 +166,8 @@ START_TEST(numbers)
     ck_assert_int_eq(p->flag, 0);
     ck_assert_int_lt(item_param_set_number(&it, p, "label", 1, &err), 0);
     ck_assert_int_lt(item_param_set_number(&it, p, "mode", 1, &err), 0);
-    ck_assert_int_eq(item_param_set_ints(&it, p, "list", list, 2, &err), MOHS_OK);
+    ck_assert_int_eq(item_param_set_ints(&it, p, "list", list, 2, &err),
+                     MOHS_OK);
     ck_assert_int_eq(p->list.n, 2);
     ck_assert_int_eq(item_param_set_ints(&it, p, "n", list, 1, &err), MOHS_OK);
     ck_assert_int_eq(p->n, 2);
@@ -196,7 +206,7 @@ static struct hash128 hash(void)
 START_TEST(hashing)
 {
     static const char *const change[][2] = {
-        { "n", "4" },    { "gain", "0.2" },   { "flag", "0" },
+        { "n", "4" },     { "gain", "0.2" },    { "flag", "0" },
         { "mode", "l1" }, { "label", "other" }, { "list", "1,5" },
     };
     struct hash128 first = hash(), again = hash();
@@ -204,8 +214,9 @@ START_TEST(hashing)
     ck_assert_uint_eq(first.hi, again.hi);
     for (size_t i = 0; i < 6; i++) {
         struct hash128 before = hash();
-        ck_assert_int_eq(item_param_set_text(&it, p, change[i][0], change[i][1],
-                                             &err), MOHS_OK);
+        ck_assert_int_eq(
+            item_param_set_text(&it, p, change[i][0], change[i][1], &err),
+            MOHS_OK);
         ck_assert_uint_ne(hash().lo, before.lo);
     }
 }
@@ -230,10 +241,13 @@ static void healthy(void)
     bad.n_params = 1;
     items[0] = &bad;
     items[1] = items[2] = NULL;
-    struct mohs_plugin fresh = {
-        .size = sizeof fresh, .abi = MOHS_ABI, .id = "p", .name = "p",
-        .version = "1", .license = "MIT", .items = items
-    };
+    struct mohs_plugin fresh = { .size = sizeof fresh,
+                                 .abi = MOHS_ABI,
+                                 .id = "p",
+                                 .name = "p",
+                                 .version = "1",
+                                 .license = "MIT",
+                                 .items = items };
     plugin = fresh;
 }
 
@@ -256,13 +270,37 @@ static void breaks(int how)
     case 10: row.doc = "two\nlines"; break;
     case 11: row.type = 0; break;
     case 12: row.type = 99; break;
-    case 13: row.type = MOHS_P_CHOICE; row.offset = 0; break;
-    case 14: row.type = MOHS_P_CHOICE; row.choices = none; break;
-    case 15: row.type = MOHS_P_CHOICE; row.choices = modes; row.def = 3; break;
-    case 16: row.type = MOHS_P_INT; row.def = 0.5; break;
-    case 17: row.type = MOHS_P_BOOL; row.def = 0.5; break;
-    case 18: row.type = MOHS_P_INTS; row.offset = 32; row.def_text = "1,x"; break;
-    case 19: row.type = MOHS_P_INTS; row.offset = 32; row.def_text = "9"; break;
+    case 13:
+        row.type = MOHS_P_CHOICE;
+        row.offset = 0;
+        break;
+    case 14:
+        row.type = MOHS_P_CHOICE;
+        row.choices = none;
+        break;
+    case 15:
+        row.type = MOHS_P_CHOICE;
+        row.choices = modes;
+        row.def = 3;
+        break;
+    case 16:
+        row.type = MOHS_P_INT;
+        row.def = 0.5;
+        break;
+    case 17:
+        row.type = MOHS_P_BOOL;
+        row.def = 0.5;
+        break;
+    case 18:
+        row.type = MOHS_P_INTS;
+        row.offset = 32;
+        row.def_text = "1,x";
+        break;
+    case 19:
+        row.type = MOHS_P_INTS;
+        row.offset = 32;
+        row.def_text = "9";
+        break;
     case 20: bad.params = NULL; break;
     case 21: bad.param_stride = 8; break;
     case 22: bad.params_size = 0; break;
@@ -300,7 +338,8 @@ START_TEST(tables)
     breaks(_i);
     err.text[0] = 0;
     ck_assert_int_lt(plugin_validate(&plugin, &err), 0);
-    ck_assert_msg(err.text[0] && !strchr(err.text, '\n'), "%d: %s", _i, err.text);
+    ck_assert_msg(err.text[0] && !strchr(err.text, '\n'), "%d: %s", _i,
+                  err.text);
 }
 END_TEST
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The checkpoint that model checks work on. */
+#include "config.h"
+
+#include "plugin/check_weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPECS_MAX = 4096 };
+
+static int32_t w_shape(const struct mohs_weights *w, const char *name,
+                       uint32_t dims[5])
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!strcmp(w->t[i].name, name)) {
+            memcpy(dims, w->t[i].dims, w->t[i].n_dims * sizeof *dims);
+            return (int32_t)w->t[i].n_dims;
+        }
+    return -1;
+}
+
+static mohs_status w_read(const struct mohs_weights *w, const char *name,
+                          float *out, uint64_t count, struct mohs_error *err)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!strcmp(w->t[i].name, name)) {
+            if (w->t[i].count != count)
+                return mohs_fail(err, MOHS_E_ARG,
+                                 "tensor %s has %llu elements, not %llu", name,
+                                 (unsigned long long)w->t[i].count,
+                                 (unsigned long long)count);
+            memcpy(out, w->t[i].data, count * sizeof *out);
+            return MOHS_OK;
+        }
+    return mohs_fail(err, MOHS_E_FORMAT, "no tensor %s", name);
+}
+
+static const json_t *w_at(const struct mohs_weights *w, const char *path)
+{
+    const json_t *j = w->config;
+    while (j) {
+        size_t n = strcspn(path, ".");
+        char *key = xasprintf("%.*s", (int)n, path);
+        j = json_object_get(j, key);
+        free(key);
+        if (!path[n])
+            return j;
+        path += n + 1;
+    }
+    return NULL;
+}
+
+static int32_t w_number(const struct mohs_weights *w, const char *path,
+                        double *out)
+{
+    const json_t *j = w_at(w, path);
+    if (!j || json_is_null(j))
+        return 0;
+    if (!json_is_number(j))
+        return -1;
+    *out = json_number_value(j);
+    return 1;
+}
+
+static int32_t w_string(const struct mohs_weights *w, const char *path,
+                        const char **out)
+{
+    const json_t *j = w_at(w, path);
+    if (!j || json_is_null(j))
+        return 0;
+    if (!json_is_string(j))
+        return -1;
+    *out = json_string_value(j);
+    return 1;
+}
+
+static const char *w_name(const struct mohs_weights *w, uint32_t index)
+{
+    return index < w->n ? w->t[index].name : NULL;
+}
+
+static const char *w_path(const struct mohs_weights *w)
+{
+    (void)w;
+    return "(check)";
+}
+
+const struct mohs_weights_api tiny_weights_api = {
+    sizeof tiny_weights_api, w_shape, w_read, w_number, w_string, w_name, w_path
+};
+
+static json_t *tiny_config(const char *id)
+{
+    return json_pack(
+        "{s:s, s:i, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i},"
+        " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i, s:i, s:i, s:i}}",
+        "model_type", id, "projection_dim", 12, "logit_scale_init_value",
+        2.6592, "vision_config", "hidden_size", 16, "intermediate_size", 32,
+        "num_hidden_layers", 2, "num_attention_heads", 2, "image_size",
+        TINY_IMAGE, "patch_size", 8, "num_channels", 3, "hidden_act",
+        "quick_gelu", "layer_norm_eps", 1e-5, "projection_dim", 12,
+        "text_config", "hidden_size", 16, "intermediate_size", 32,
+        "num_hidden_layers", 2, "num_attention_heads", 2, "vocab_size",
+        TINY_VOCAB, "max_position_embeddings", TINY_CONTEXT, "hidden_act",
+        "quick_gelu", "layer_norm_eps", 1e-5, "projection_dim", 12,
+        "bos_token_id", TINY_VOCAB - 2, "eos_token_id", TINY_VOCAB - 1,
+        "pad_token_id", TINY_VOCAB - 1);
+}
+
+void tiny_open(struct mohs_weights *w, const char *id)
+{
+    memset(w, 0, sizeof *w);
+    w->config = tiny_config(id);
+}
+
+void tiny_close(struct mohs_weights *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->t[i].name);
+        free(w->t[i].data);
+    }
+    free(w->t);
+    json_decref(w->config);
+}
+
+mohs_status tiny_take(void *user, const struct mohs_weight_spec *s,
+                      struct mohs_error *err)
+{
+    struct mohs_weights *w = user;
+    uint32_t seen[MOHS_DIMS_MAX];
+    if (!s->name || !*s->name || s->n_dims > MOHS_DIMS_MAX || w->n == SPECS_MAX)
+        return mohs_fail(err, MOHS_E_PLUGIN,
+                         "describe: parameter %zu has no name or %u dims", w->n,
+                         s->n_dims);
+    if (w_shape(w, s->name, seen) >= 0)
+        return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s is there twice",
+                         s->name);
+    struct tiny_tensor t = { .n_dims = s->n_dims, .count = 1 };
+    for (uint32_t i = 0; i < s->n_dims; i++) {
+        t.dims[i] = s->dims[i];
+        t.count *= s->dims[i];
+    }
+    if (!t.count || t.count > 1 << 24)
+        return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s has %llu elements",
+                         s->name, (unsigned long long)t.count);
+    t.name = xstrdup(s->name);
+    t.data = xcalloc((size_t)t.count, sizeof *t.data);
+    for (uint64_t i = 0; i < t.count; i++)
+        t.data[i] = s->init == MOHS_INIT_CONSTANT
+                        ? s->scale + 0.05f * mohs_rng_normal(3, w->n, i)
+                        : (s->scale > 0.05f ? s->scale : 0.05f) *
+                              mohs_rng_normal(3, w->n, i);
+    w->t = xrealloc(w->t, (w->n + 1) * sizeof *w->t);
+    w->t[w->n++] = t;
+    return MOHS_OK;
+}
