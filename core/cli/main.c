@@ -83,7 +83,7 @@ static mohs_status unknown_command(const char *name, struct mohs_error *err)
 {
     const char *names[64];
     size_t n = 0;
-    for (; cli_commands[n] && n < 64; n++)
+    for (; n < 64 && cli_commands[n]; n++)
         names[n] = cli_commands[n]->name;
     const char *near = str_nearest(name, names, n);
     if (near)

@@ -162,6 +162,21 @@ START_TEST(faulty_models)
 }
 END_TEST
 
+START_TEST(on_device)
+{
+    size_t i;
+    json_t *v;
+    bool noted = false;
+    kit(SO("device"));
+    ck_assert_int_eq(status, MOHS_OK);
+    json_array_foreach(json_object_get(verdicts, "checks"), i, v) noted |=
+        strstr(json_string_value(json_object_get(v, "detail")),
+               "uses the device") != NULL;
+    ck_assert(noted);
+    json_decref(verdicts);
+}
+END_TEST
+
 static bool device_there(void)
 {
     struct device_report *d = NULL;
@@ -298,8 +313,10 @@ int main(void)
     TCase *t = tcase_create("kit");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, faulty);
-    if (device_there())
+    if (device_there()) {
         tcase_add_test(t, faulty_models);
+        tcase_add_test(t, on_device);
+    }
     tcase_add_test(t, healthy);
     tcase_add_test(t, unloadable);
     tcase_add_test(t, missing);
