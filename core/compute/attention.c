@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Fused attention: checks the description and launches the device's kernels. */
+/*
+ * Fused attention: checks the description and launches the device's kernels,
+ * blocks of rows in vector lanes on CPUs, one row per work-item elsewhere.
+ * MOHS_ATTENTION=lanes or rows overrides.
+ */
 #include "config.h"
 
 #include "compute/compute_impl.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include <mohs/ext/graph.h>
 
 #define D_MAX 256
-#define GROUP 16 /* rows per work-group of the portable kernels */
+#define GROUP 16 /* rows per work-group of attention.cl */
 
 static mohs_status check_rows(const char *what, const struct attention *a,
                               const struct attention_rows *r, uint32_t t,
@@ -53,12 +60,36 @@ static mohs_status check(const struct attention *a, struct mohs_error *err)
     return MOHS_OK;
 }
 
-static mohs_status program_of(struct compute *c, const struct attention *a,
-                              struct mohs_program **out, struct mohs_error *err)
+/* The kernels to use for one call: their program and the vectors of a block
+ * of rows, 0 for one row per work-item. */
+struct choice {
+    struct mohs_program *p;
+    uint32_t nv;
+};
+
+static bool wants_lanes(const struct compute *c)
 {
-    char options[32];
+    const char *s = getenv("MOHS_ATTENTION");
+    if (s && (!strcmp(s, "lanes") || !strcmp(s, "rows")))
+        return *s == 'l';
+    return c->info.type == MOHS_DEVICE_CPU;
+}
+
+static mohs_status choose(struct compute *c, const struct attention *a,
+                          uint32_t t, bool backward, struct choice *out,
+                          struct mohs_error *err)
+{
+    char options[64];
+    out->nv = 0;
     snprintf(options, sizeof options, "-DD=%u", a->d);
-    return program_core(c, "attention", options, out, err);
+    if (!wants_lanes(c))
+        return program_core(c, "attention", options, &out->p, err);
+    // blocks of 32 rows need fewer loads; of 16, less padding
+    uint32_t pad16 = (t + 15) / 16 * 16, pad32 = (t + 31) / 32 * 32;
+    out->nv = pad32 * 8ull > pad16 * 9ull ? 1 : 2;
+    snprintf(options, sizeof options, "-DD=%u -DNV=%u%s", a->d, out->nv,
+             backward ? " -DBACKWARD" : "");
+    return program_core(c, "attention_cpu", options, &out->p, err);
 }
 
 /* Appends buffer, offset, row stride. */
@@ -83,24 +114,27 @@ static void add_shape(struct mohs_arg *args, uint32_t *n,
     args[(*n)++] = mohs_arg_u32(a->tk);
 }
 
-static mohs_status run_rows(struct compute *c, struct mohs_program *p,
+static mohs_status run_rows(struct compute *c, const struct choice *ch,
                             const char *kernel, const struct attention *a,
                             uint32_t t, const struct mohs_arg *args, uint32_t n,
                             struct mohs_error *err)
 {
-    size_t local[3] = { GROUP, 1, 1 };
-    size_t global[3] = { (t + GROUP - 1u) / GROUP * GROUP, a->heads, a->n };
-    return kernel_run(c, p, kernel, 3, global, local, args, n, err);
+    size_t rows = ch->nv ? ch->nv * 16 : GROUP, local[3] = { GROUP, 1, 1 };
+    size_t global[3] = { (t + rows - 1) / rows, a->heads, a->n };
+    if (!ch->nv)
+        global[0] *= GROUP;
+    return kernel_run(c, ch->p, kernel, 3, global, ch->nv ? NULL : local, args,
+                      n, err);
 }
 
 mohs_status attention_forward(struct compute *c, const struct attention *a,
                           struct mohs_error *err)
 {
-    struct mohs_program *p;
+    struct choice ch;
     struct mohs_arg args[24];
     uint32_t n = 0;
     RET_IF_ERR(check(a, err));
-    RET_IF_ERR(program_of(c, a, &p, err));
+    RET_IF_ERR(choose(c, a, a->tq, false, &ch, err));
     add_rows(args, &n, &a->q);
     add_rows(args, &n, &a->k);
     add_rows(args, &n, &a->v);
@@ -109,31 +143,36 @@ mohs_status attention_forward(struct compute *c, const struct attention *a,
     args[n++] = mohs_arg_u64(a->lse_off);
     args[n++] = mohs_arg_i32(a->lse != NULL);
     add_shape(args, &n, a);
-    return run_rows(c, p, "attention_fwd", a, a->tq, args, n, err);
+    return run_rows(c, &ch, "attention_fwd", a, a->tq, args, n, err);
 }
 
-static mohs_status run_delta(struct compute *c, struct mohs_program *p,
-                             const struct attention_grad *g,
+static mohs_status run_delta(struct compute *c, const struct attention_grad *g,
                              struct mohs_buffer *delta, struct mohs_error *err)
 {
     struct mohs_arg args[8];
+    struct choice ch;
+    RET_IF_ERR(choose(c, &g->fwd, g->fwd.tq, true, &ch, err));
     uint32_t n = 0;
     add_rows(args, &n, &g->fwd.out);
     add_rows(args, &n, &g->dout);
     args[n++] = mohs_arg_buffer(delta);
     args[n++] = mohs_arg_u32(g->fwd.tq);
-    return run_rows(c, p, "attention_delta", &g->fwd, g->fwd.tq, args, n, err);
+    // with lanes a work-item takes all rows of a head
+    return run_rows(c, &ch, "attention_delta", &g->fwd, ch.nv ? 1 : g->fwd.tq,
+                    args, n, err);
 }
 
 /* dq, or dk and dv: `results` are appended after what both read. */
-static mohs_status run_grad(struct compute *c, struct mohs_program *p,
-                            const char *kernel, const struct attention_grad *g,
+static mohs_status run_grad(struct compute *c, const char *kernel,
+                            const struct attention_grad *g,
                             struct mohs_buffer *delta, uint32_t t,
                             const struct attention_rows *const *results,
                             uint32_t n_results, struct mohs_error *err)
 {
     struct mohs_arg args[32];
+    struct choice ch;
     uint32_t n = 0;
+    RET_IF_ERR(choose(c, &g->fwd, t, true, &ch, err));
     add_rows(args, &n, &g->fwd.q);
     add_rows(args, &n, &g->fwd.k);
     add_rows(args, &n, &g->fwd.v);
@@ -144,7 +183,12 @@ static mohs_status run_grad(struct compute *c, struct mohs_program *p,
     for (uint32_t i = 0; i < n_results; i++)
         add_rows(args, &n, results[i]);
     add_shape(args, &n, &g->fwd);
-    return run_rows(c, p, kernel, &g->fwd, t, args, n, err);
+    return run_rows(c, &ch, kernel, &g->fwd, t, args, n, err);
+}
+
+size_t attention_scratch_bytes(const struct attention *a)
+{
+    return (size_t)a->n * a->heads * a->tq * sizeof(float);
 }
 
 mohs_status attention_backward(struct compute *c, const struct attention_grad *g,
@@ -153,7 +197,6 @@ mohs_status attention_backward(struct compute *c, const struct attention_grad *g
     const struct attention *a = &g->fwd;
     const struct attention_rows *r_dq[] = { &g->dq };
     const struct attention_rows *r_dkv[] = { &g->dk, &g->dv };
-    struct mohs_program *p;
     struct mohs_buffer *delta = NULL;
     mohs_status st = MOHS_OK;
     RET_IF_ERR(check(a, err));
@@ -169,14 +212,12 @@ mohs_status attention_backward(struct compute *c, const struct attention_grad *g
         RET_IF_ERR(check_rows("dk", a, &g->dk, a->tk, err));
         RET_IF_ERR(check_rows("dv", a, &g->dv, a->tk, err));
     }
-    RET_IF_ERR(program_of(c, a, &p, err));
-    OUT_IF_ERR(scratch_get(c, (size_t)a->n * a->heads * a->tq * sizeof(float),
-                           &delta, err));
-    OUT_IF_ERR(run_delta(c, p, g, delta, err));
+    OUT_IF_ERR(scratch_get(c, attention_scratch_bytes(a), &delta, err));
+    OUT_IF_ERR(run_delta(c, g, delta, err));
     if (g->dq.buf)
-        OUT_IF_ERR(run_grad(c, p, "attention_dq", g, delta, a->tq, r_dq, 1, err));
+        OUT_IF_ERR(run_grad(c, "attention_dq", g, delta, a->tq, r_dq, 1, err));
     if (g->dk.buf)
-        OUT_IF_ERR(run_grad(c, p, "attention_dkv", g, delta, a->tk, r_dkv, 2,
+        OUT_IF_ERR(run_grad(c, "attention_dkv", g, delta, a->tk, r_dkv, 2,
                             err));
 out:
     buffer_unref(delta);

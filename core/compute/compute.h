@@ -159,4 +159,7 @@ struct attention_grad {
 mohs_status attention_backward(struct compute *c, const struct attention_grad *g,
                                struct mohs_error *err);
 
+/* Scratch bytes attention_backward wants, as gemm_scratch_bytes. */
+size_t attention_scratch_bytes(const struct attention *a);
+
 #endif

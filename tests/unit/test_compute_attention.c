@@ -214,10 +214,17 @@ static struct result run(const struct problem *p)
     return r;
 }
 
+static void setup_form(int i)
+{
+    setenv("MOHS_ATTENTION", i ? "rows" : "lanes", 1);
+    setup();
+}
+
 START_TEST(against_double)
 {
     struct problem p;
-    problem_make(&p, &shapes[_i]);
+    setup_form(_i / N_SHAPES);
+    problem_make(&p, &shapes[_i % N_SHAPES]);
     struct result r = run(&p);
     size_t nq = p.tokens_q * p.w, nk = p.tokens_k * p.w;
     /* float sums of at most 200 terms: relative errors near 1e-6, squared */
@@ -229,6 +236,7 @@ START_TEST(against_double)
     ck_assert_double_lt(nmse(r.dv, p.dv, nk), 1e-11);
     result_free(&r);
     problem_free(&p);
+    teardown();
 }
 END_TEST
 
@@ -268,11 +276,12 @@ END_TEST
 /* Sample 1 of 3 alone, and causal text in a longer frame: the same bits. */
 START_TEST(invariance)
 {
+    setup_form(_i / 4);
     struct shape big = { 3, 77, 77, 2, 64, MOHS_MASK_CAUSAL }, cut = big;
     struct problem p, one;
     problem_make(&p, &big);
     cut.n = 1;
-    cut.tq = cut.tk = 20 + (uint32_t)_i * 9;
+    cut.tq = cut.tk = 20 + (uint32_t)(_i % 4) * 9;
     problem_make(&one, &cut);
     size_t at = (size_t)big.tq * p.w, n = (size_t)cut.tq * p.w;
     memcpy(one.q, p.q + at, n * 4);
@@ -295,11 +304,13 @@ START_TEST(invariance)
     result_free(&r1);
     problem_free(&p);
     problem_free(&one);
+    teardown();
 }
 END_TEST
 
 START_TEST(faults)
 {
+    setup();
     struct mohs_buffer *b;
     OK(buffer_new(c, 4 * 4 * 8 * 4, &b, &err));
     struct attention_rows r = { b, 0, 8 };
@@ -319,6 +330,7 @@ START_TEST(faults)
     ck_assert_int_eq(attention_backward(c, &g, &err), MOHS_E_ARG);
     ck_assert_ptr_nonnull(strstr(err.text, "lse"));
     buffer_unref(b);
+    teardown();
 }
 END_TEST
 
@@ -329,12 +341,11 @@ int main(void)
         return no;
     Suite *s = suite_create("attention");
     TCase *t = tcase_create("attention");
-    tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, against_double, 0, N_SHAPES);
+    tcase_add_loop_test(t, against_double, 0, 2 * N_SHAPES);
     tcase_add_loop_test(t, reference_gradient, MOHS_MASK_NONE,
                         MOHS_MASK_LENGTH + 1);
-    tcase_add_loop_test(t, invariance, 0, 4);
+    tcase_add_loop_test(t, invariance, 0, 8);
     tcase_add_test(t, faults);
     suite_add_tcase(s, t);
     return run_suite(s);

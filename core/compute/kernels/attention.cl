@@ -11,7 +11,7 @@
  */
 
 /* Number of keys that query i of sample b may see. */
-inline uint key_count(int mask, global const int *lengths, uint b, uint i,
+static inline uint key_count(int mask, global const int *lengths, uint b, uint i,
                       uint tk)
 {
     if (mask == MASK_CAUSAL)
@@ -21,7 +21,7 @@ inline uint key_count(int mask, global const int *lengths, uint b, uint i,
     return tk;
 }
 
-inline float dot_row(const float *x, global const float *y)
+static inline float dot_row(const float *x, global const float *y)
 {
     float s = 0.0f;
     for (int e = 0; e < D; e++)

@@ -26,6 +26,8 @@
 
 /* One work-item per work-group: the CPU form, vectors written out. */
 #define CPU_KERNEL kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+#define UNROLL __attribute__((opencl_unroll_hint))
+#define ROLLED __attribute__((opencl_unroll_hint(1)))
 
 /*
  * exp<W>: x = n ln 2 + r, |r| <= ln 2 / 2; exp(r) = 1 + r + r^2 P(r); 2^n is
@@ -36,7 +38,7 @@
  */
 #define C(x) ((F)(x))
 #define DEFINE_MATH(exp_, erf_, tanh_, act_, act_grad_, F, I, as_f, to_int)    \
-    inline F exp_(F x)                                                        \
+    static inline F exp_(F x)                                                 \
     {                                                                         \
         F n = rint(x * C(1.44269504f));                                       \
         F r = fma(n, C(2.12194440e-4f), fma(n, C(-0.693359375f), x));         \
@@ -50,7 +52,7 @@
         p = x > C(88.72283f) ? C(INFINITY) : p;                               \
         return x < C(-87.33654f) ? C(0.0f) : p;                               \
     }                                                                         \
-    inline F erf_(F x)                                                        \
+    static inline F erf_(F x)                                                 \
     {                                                                         \
         F s = x * x, t = fmin(fabs(x), C(4.0f));                              \
         F p = fma(C(7.8537735e-5f), s, C(-8.010171e-4f));                     \
@@ -70,7 +72,7 @@
         p = s > C(1.0f) ? q : p;                                              \
         return x != x ? x : p;                                                \
     }                                                                         \
-    inline F tanh_(F x)                                                       \
+    static inline F tanh_(F x)                                                \
     {                                                                         \
         F s = x * x;                                                          \
         F p = fma(C(-0.0054534f), s, C(0.020412831f));                        \
@@ -81,7 +83,7 @@
         F q = C(1.0f) - C(2.0f) / (exp_(C(2.0f) * fabs(x)) + C(1.0f));        \
         return s > C(0.4356f) ? copysign(q, x) : p;                           \
     }                                                                         \
-    inline F act_(int act, F x)                                               \
+    static inline F act_(int act, F x)                                        \
     {                                                                         \
         F u;                                                                  \
         switch (act) {                                                        \
@@ -102,7 +104,7 @@
             return x;                                                         \
         }                                                                     \
     }                                                                         \
-    inline F act_grad_(int act, F x)                                          \
+    static inline F act_grad_(int act, F x)                                   \
     {                                                                         \
         F s, u;                                                               \
         switch (act) {                                                        \
@@ -143,7 +145,7 @@ DEFINE_MATH(exp16, erf16, tanh16, act16, act_grad16, float16, int16, as_float16,
 /* ---- rows of any length, sixteen values at a time ---- */
 
 /* Sixteen values, of which the first n count; the rest are 0. */
-inline float16 load_n(const global float *p, uint n)
+static inline float16 load_n(const global float *p, uint n)
 {
     if (n >= 16)
         return vload16(0, p);
@@ -153,7 +155,7 @@ inline float16 load_n(const global float *p, uint n)
     return vload16(0, t);
 }
 
-inline void store_n(global float *p, uint n, float16 v)
+static inline void store_n(global float *p, uint n, float16 v)
 {
     if (n >= 16) {
         vstore16(v, 0, p);
@@ -165,7 +167,7 @@ inline void store_n(global float *p, uint n, float16 v)
         p[i] = t[i];
 }
 
-inline float sum16(float16 v)
+static inline float sum16(float16 v)
 {
     float8 a = v.lo + v.hi;
     float4 b = a.lo + a.hi;
@@ -173,10 +175,27 @@ inline float sum16(float16 v)
     return c.x + c.y;
 }
 
-inline float max16(float16 v)
+static inline float max16(float16 v)
 {
     float8 a = fmax(v.lo, v.hi);
     float4 b = fmax(a.lo, a.hi);
     float2 c = fmax(b.lo, b.hi);
     return fmax(c.x, c.y);
+}
+
+/*
+ * r becomes its transpose: each step rotates the eight bits of (row, column)
+ * by one, four steps exchange the two.
+ */
+static inline void transpose16(float16 *r)
+{
+    UNROLL for (int step = 0; step < 4; step++) {
+        float16 t[16];
+        UNROLL for (int i = 0; i < 8; i++) {
+            t[i] = (float16)(r[2 * i].even, r[2 * i + 1].even);
+            t[i + 8] = (float16)(r[2 * i].odd, r[2 * i + 1].odd);
+        }
+        UNROLL for (int i = 0; i < 16; i++)
+            r[i] = t[i];
+    }
 }

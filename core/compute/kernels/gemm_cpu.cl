@@ -24,7 +24,6 @@
 #define NP 8 /* most panels of a tile */
 #endif
 #define NR (NV * 16)
-#define UNROLL __attribute__((opencl_unroll_hint))
 
 /* Where element (row i, step q of 16) of a strip's block lies: rows of A are
  * copied as they are; A^T has MR neighbours per k. */
@@ -35,7 +34,7 @@
 #endif
 
 /* acc[MR][NR] += strip[kc] * panel[kc], kc a multiple of 16. */
-inline void gemm_micro(const float *a, global const float *b, float *acc, uint kc)
+static inline void gemm_micro(const float *a, global const float *b, float *acc, uint kc)
 {
     float16 c[MR][NV];
     UNROLL for (int i = 0; i < MR; i++)
@@ -61,7 +60,7 @@ inline void gemm_micro(const float *a, global const float *b, float *acc, uint k
 }
 
 /* Copies rows i0.. of op(A), columns k0..k0+kc, zeros beyond m and kc. */
-inline void gemm_strip(float *strip, global const float *a, ulong lda, uint i0,
+static inline void gemm_strip(float *strip, global const float *a, ulong lda, uint i0,
                        uint k0, uint m, uint kc)
 {
 #ifdef A_TRANS

@@ -8,24 +8,6 @@
 #endif
 #define NR (NV * 16)
 #define K_CHUNK 256
-#define UNROLL __attribute__((opencl_unroll_hint))
-
-/*
- * r becomes its transpose: each step rotates the eight bits of (row, column)
- * by one, four steps exchange the two.
- */
-inline void transpose16(float16 *r)
-{
-    UNROLL for (int step = 0; step < 4; step++) {
-        float16 t[16];
-        UNROLL for (int i = 0; i < 8; i++) {
-            t[i] = (float16)(r[2 * i].even, r[2 * i + 1].even);
-            t[i + 8] = (float16)(r[2 * i].odd, r[2 * i + 1].odd);
-        }
-        UNROLL for (int i = 0; i < 16; i++)
-            r[i] = t[i];
-    }
-}
 
 /* B stored [k, n]. */
 CPU_KERNEL void gemm_pack_rows(global const float *b, ulong b_off, ulong ldb,

@@ -19,7 +19,7 @@
 
 /* t[STEP][TILE] = x[r0 + r, k0 + q], zero outside; element (r, q) is at
  * r * s_r + q * s_k. Neighbouring work-items read neighbours in memory. */
-inline void load_tile(local float *t, global const float *x, ulong s_r, ulong s_k,
+static inline void load_tile(local float *t, global const float *x, ulong s_r, ulong s_k,
                       uint r0, uint k0, uint rows, uint k, uint id)
 {
     for (uint e = id; e < TILE * STEP; e += SIDE * SIDE) {

@@ -7,7 +7,7 @@
  */
 #pragma OPENCL FP_CONTRACT OFF
 
-inline uint4 mohs_philox(ulong seed, ulong key, ulong index)
+static inline uint4 mohs_philox(ulong seed, ulong key, ulong index)
 {
     uint k0 = (uint)seed, k1 = (uint)(seed >> 32);
     uint c0 = (uint)index, c1 = (uint)(index >> 32);
@@ -27,24 +27,24 @@ inline uint4 mohs_philox(ulong seed, ulong key, ulong index)
     return (uint4)(c0, c1, c2, c3);
 }
 
-inline float mohs_u01(uint x)
+static inline float mohs_u01(uint x)
 {
     return ((float)(x >> 8) + 0.5f) * 5.9604644775390625e-8f;
 }
 
-inline uint mohs_rng_u32(ulong seed, ulong key, ulong index)
+static inline uint mohs_rng_u32(ulong seed, ulong key, ulong index)
 {
     uint4 b = mohs_philox(seed, key, index >> 2);
     uint i = (uint)index & 3;
     return i == 0 ? b.x : i == 1 ? b.y : i == 2 ? b.z : b.w;
 }
 
-inline float mohs_rng_uniform(ulong seed, ulong key, ulong index)
+static inline float mohs_rng_uniform(ulong seed, ulong key, ulong index)
 {
     return mohs_u01(mohs_rng_u32(seed, key, index));
 }
 
-inline float mohs_rng_normal(ulong seed, ulong key, ulong index)
+static inline float mohs_rng_normal(ulong seed, ulong key, ulong index)
 {
     uint4 b = mohs_philox(seed, key, index >> 1);
     float u = mohs_u01(index & 1 ? b.z : b.x);
@@ -52,12 +52,12 @@ inline float mohs_rng_normal(ulong seed, ulong key, ulong index)
     return sqrt(-2.0f * log(u)) * cospi(2.0f * v);
 }
 
-inline uint mohs_rng_below(ulong seed, ulong key, ulong index, uint n)
+static inline uint mohs_rng_below(ulong seed, ulong key, ulong index, uint n)
 {
     return (uint)(((ulong)mohs_rng_u32(seed, key, index) * n) >> 32);
 }
 
-inline ulong mohs_rng_fork(ulong seed, ulong what)
+static inline ulong mohs_rng_fork(ulong seed, ulong what)
 {
     ulong z = seed + 0x9E3779B97F4A7C15ul * (what + 1);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ul;
