@@ -11,7 +11,7 @@
 
 #include <mohs/rng.h>
 
-#include "compute/compute.h"
+#include "compute/compute_impl.h"
 
 static struct compute *c;
 static struct mohs_error err = MOHS_ERROR_INIT;

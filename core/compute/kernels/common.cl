@@ -37,7 +37,7 @@
  * act<W>, act_grad<W>: the activation and its derivative.
  */
 #define C(x) ((F)(x))
-#define DEFINE_MATH(exp_, erf_, tanh_, act_, act_grad_, F, I, as_f, to_int)    \
+#define DEFINE_MATH(exp_, erf_, tanh_, act_, act_grad_, F, I, as_f, to_int)   \
     static inline F exp_(F x)                                                 \
     {                                                                         \
         F n = rint(x * C(1.44269504f));                                       \
@@ -81,7 +81,7 @@
         p = fma(p, s, C(-0.33333254f));                                       \
         p = fma(p * s, x, x);                                                 \
         F q = C(1.0f) - C(2.0f) / (exp_(C(2.0f) * fabs(x)) + C(1.0f));        \
-        return s > C(0.4356f) ? copysign(q, x) : p;                           \
+        return copysign(s > C(0.4356f) ? q : p, x);                           \
     }                                                                         \
     static inline F act_(int act, F x)                                        \
     {                                                                         \
