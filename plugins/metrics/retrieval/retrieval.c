@@ -8,7 +8,8 @@
  * positive and g candidates equal to it, of which p are positives, the first
  * positive comes at place a + j of a random order of the g, j = 1 .. g-p+1,
  * with probability C(g-j, p-1) / C(g, p). Hits, ranks and reciprocal ranks
- * are expectations over that; index order never decides.
+ * are expectations over that; index order never decides. The median is that
+ * of the expected ranks. A similarity that is not a number is an error.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -111,22 +112,24 @@ static const struct mohs_value *values(void *self, uint32_t *n)
 
 /* ---- outcomes ---- */
 
-/* Counts around the best positive of one query. */
+/* Candidates around the best positive of each query. */
 struct counts {
-    float best;     /* similarity of the best positive */
-    uint32_t above; /* negatives strictly above it */
-    uint32_t equal, positives; /* at exactly it: all, and positives */
+    float *best;     /* similarity of the best positive */
+    uint32_t *above; /* candidates strictly above it: all negatives */
+    uint32_t *equal; /* candidates at exactly it */
+    uint32_t *own;   /* of those, positives */
 };
 
-/* Expected outcomes into row[0..2+n_k). */
-static void outcome(const struct retrieval *r, const struct counts *c, double *row)
+/* Expected outcomes into row[0..2+n_k): `a` candidates above, then g equal
+ * ones of which p are positives. */
+static void outcome(const struct retrieval *r, uint32_t a, uint32_t g, uint32_t p,
+                    double *row)
 {
-    uint32_t g = c->equal, p = c->positives;
     double prob = (double)p / g, rank = 0, reciprocal = 0;
     for (int i = 0; i < r->n_k; i++)
         row[2 + i] = 0;
     for (uint32_t j = 1; j + p <= g + 1; j++) {
-        double at = (double)c->above + j;
+        double at = (double)a + j;
         rank += prob * at;
         reciprocal += prob / at;
         for (int i = 0; i < r->n_k; i++)
@@ -139,14 +142,25 @@ static void outcome(const struct retrieval *r, const struct counts *c, double *r
     row[1] = reciprocal;
 }
 
-static void count(struct counts *c, float s, int positive)
+static mohs_status counts_new(struct counts *c, uint32_t n, struct mohs_error *err)
 {
-    if (s > c->best)
-        c->above++;
-    else if (s == c->best) {
-        c->equal++;
-        c->positives += positive != 0;
-    }
+    c->best = malloc(((size_t)n + 1) * sizeof *c->best);
+    c->above = calloc((size_t)n + 1, sizeof *c->above);
+    c->equal = calloc((size_t)n + 1, sizeof *c->equal);
+    c->own = calloc((size_t)n + 1, sizeof *c->own);
+    if (!c->best || !c->above || !c->equal || !c->own)
+        return mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory for %u queries", n);
+    for (uint32_t i = 0; i < n; i++)
+        c->best[i] = -INFINITY;
+    return MOHS_OK;
+}
+
+static void counts_free(struct counts *c)
+{
+    free(c->best);
+    free(c->above);
+    free(c->equal);
+    free(c->own);
 }
 
 struct work {
@@ -154,27 +168,33 @@ struct work {
     const struct mohs_eval *e;
     struct mohs_samples *s;
     float *tile;
-    struct counts *image, *text;
+    uint32_t rows; /* images in a tile */
+    struct counts image, text;
 };
 
-/* Visits the similarity matrix in tiles of whole rows. */
-static mohs_status each_tile(struct work *w,
-                             void (*fn)(struct work *, uint32_t i0, uint32_t i1),
+/* Visits the similarity matrix in tiles of whole rows; `again`: the second
+ * time, when a tile that holds everything is still there. */
+static mohs_status each_tile(struct work *w, int again,
+                             mohs_status (*fn)(struct work *, uint32_t i0, uint32_t i1,
+                                               struct mohs_error *err),
                              struct mohs_error *err)
 {
-    uint32_t step = TILE_FLOATS / w->e->n_texts;
-    step = step ? step : 1;
-    for (uint32_t i = 0; i < w->e->n_images; i += step) {
-        uint32_t end = w->e->n_images - i < step ? w->e->n_images : i + step;
-        mohs_status st = w->e->similarity(w->e, i, end, 0, w->e->n_texts, w->tile, err);
+    uint32_t ni = w->e->n_images, nt = w->e->n_texts;
+    for (uint32_t i = 0; i < ni; i += w->rows) {
+        uint32_t end = ni - i < w->rows ? ni : i + w->rows;
+        mohs_status st = MOHS_OK;
+        if (!again || w->rows < ni)
+            st = w->e->similarity(w->e, i, end, 0, nt, w->tile, err);
+        if (st >= 0)
+            st = fn(w, i, end, err);
         if (st < 0)
             return st;
-        fn(w, i, end);
     }
     return MOHS_OK;
 }
 
-static void best_positives(struct work *w, uint32_t i0, uint32_t i1)
+static mohs_status best_positives(struct work *w, uint32_t i0, uint32_t i1,
+                                  struct mohs_error *err)
 {
     uint32_t nt = w->e->n_texts;
     for (uint32_t t = 0; t < nt; t++) {
@@ -182,48 +202,85 @@ static void best_positives(struct work *w, uint32_t i0, uint32_t i1)
         if (i < i0 || i >= i1)
             continue;
         float s = w->tile[(size_t)(i - i0) * nt + t];
-        w->text[t].best = s;
-        if (s > w->image[i].best)
-            w->image[i].best = s;
+        if (isnan(s))
+            return mohs_fail(err, MOHS_E_NUMERIC,
+                             "retrieval: the similarity of image %u and its text %u "
+                             "is not a number", i, t);
+        w->text.best[t] = s;
+        w->text.own[t] = 1;
+        if (s > w->image.best[i]) {
+            w->image.best[i] = s;
+            w->image.own[i] = 0;
+        }
+        w->image.own[i] += s == w->image.best[i];
     }
+    return MOHS_OK;
 }
 
-static void count_ranks(struct work *w, uint32_t i0, uint32_t i1)
+static mohs_status count_ranks(struct work *w, uint32_t i0, uint32_t i1,
+                               struct mohs_error *err)
 {
-    uint32_t nt = w->e->n_texts;
+    uint32_t nt = w->e->n_texts, *above = w->text.above, *equal = w->text.equal;
+    const float *best = w->text.best;
     for (uint32_t i = i0; i < i1; i++) {
-        const float *row = w->tile + (size_t)(i - i0) * nt;
+        const float *row = w->tile + (size_t)(i - i0) * nt, mine = w->image.best[i];
+        uint32_t more = 0, same = 0, odd = 0;
         for (uint32_t t = 0; t < nt; t++) {
-            int own = w->e->owner[t] == i;
-            count(&w->image[i], row[t], own);
-            count(&w->text[t], row[t], own);
+            more += row[t] > mine;
+            same += row[t] == mine;
+            odd += row[t] != row[t];
         }
+        for (uint32_t t = 0; t < nt; t++) {
+            above[t] += row[t] > best[t];
+            equal[t] += row[t] == best[t];
+        }
+        if (odd)
+            return mohs_fail(err, MOHS_E_NUMERIC,
+                             "retrieval: similarities of image %u are not numbers", i);
+        w->image.above[i] = more;
+        w->image.equal[i] = same;
     }
+    return MOHS_OK;
 }
 
 static mohs_status fill(struct work *w, struct mohs_error *err)
 {
     const struct retrieval *r = w->r;
-    uint32_t ni = w->e->n_images, nt = w->e->n_texts, queries = 0;
+    const struct counts *im = &w->image, *tx = &w->text;
+    uint32_t ni = w->e->n_images, nt = w->e->n_texts, queries = 0, row = 0;
     for (uint32_t i = 0; i < ni; i++)
-        queries += w->image[i].equal > 0; // images without captions ask nothing
+        queries += im->own[i] > 0; // images without captions ask nothing
     mohs_status st = w->s->alloc(w->s, queries + nt, ni, err);
     if (st < 0)
         return st;
     for (size_t k = 0; k < (size_t)(queries + nt) * r->n_columns; k++)
         w->s->value[k] = NAN;
-    uint32_t row = 0;
     for (uint32_t i = 0; i < ni; i++) {
-        if (!w->image[i].equal)
+        if (!im->own[i])
             continue;
-        outcome(r, &w->image[i], w->s->value + (size_t)row * r->n_columns);
+        outcome(r, im->above[i], im->equal[i], im->own[i],
+                w->s->value + (size_t)row * r->n_columns);
         w->s->cluster[row++] = i;
     }
     for (uint32_t t = 0; t < nt; t++) {
-        outcome(r, &w->text[t],
+        outcome(r, tx->above[t], tx->equal[t], tx->own[t],
                 w->s->value + (size_t)row * r->n_columns + first_column(r, 1));
         w->s->cluster[row++] = w->e->owner[t];
     }
+    return MOHS_OK;
+}
+
+static mohs_status check(const struct mohs_eval *e, struct mohs_error *err)
+{
+    if (!e->owner)
+        return mohs_fail(err, MOHS_E_ARG, "retrieval: the texts have no images");
+    if (!e->n_images || !e->n_texts)
+        return mohs_fail(err, MOHS_E_ARG, "retrieval: %u images and %u texts", e->n_images,
+                         e->n_texts);
+    for (uint32_t t = 0; t < e->n_texts; t++)
+        if (e->owner[t] >= e->n_images)
+            return mohs_fail(err, MOHS_E_ARG, "retrieval: text %u belongs to image %u of %u",
+                             t, e->owner[t], e->n_images);
     return MOHS_OK;
 }
 
@@ -231,33 +288,29 @@ static mohs_status measure(void *self, const struct mohs_eval *e, struct mohs_sa
                            struct mohs_error *err)
 {
     struct work w = { .r = self, .e = e, .s = s };
-    if (!e->owner)
-        return mohs_fail(err, MOHS_E_ARG, "retrieval: the texts have no images");
-    for (uint32_t t = 0; t < e->n_texts; t++)
-        if (e->owner[t] >= e->n_images)
-            return mohs_fail(err, MOHS_E_ARG, "retrieval: text %u belongs to image %u of %u",
-                             t, e->owner[t], e->n_images);
-    size_t rows = TILE_FLOATS / (e->n_texts ? e->n_texts : 1);
-    rows = rows ? rows : 1;
-    rows = rows < e->n_images ? rows : e->n_images;
-    w.tile = malloc(rows * (size_t)e->n_texts * sizeof *w.tile + 1);
-    w.image = calloc(e->n_images + 1, sizeof *w.image);
-    w.text = calloc(e->n_texts + 1, sizeof *w.text);
-    mohs_status st = MOHS_OK;
-    if (!w.tile || !w.image || !w.text)
-        st = mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory for %u x %u",
-                       e->n_images, e->n_texts);
-    for (uint32_t i = 0; st >= 0 && i < e->n_images; i++)
-        w.image[i].best = -INFINITY;
+    mohs_status st = check(e, err);
+    if (st < 0)
+        return st;
+    w.rows = TILE_FLOATS / e->n_texts;
+    w.rows = w.rows ? w.rows : 1;
+    w.rows = w.rows < e->n_images ? w.rows : e->n_images;
+    w.tile = malloc((size_t)w.rows * e->n_texts * sizeof *w.tile);
+    if (!w.tile)
+        st = mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory for %u x %u", e->n_images,
+                       e->n_texts);
     if (st >= 0)
-        st = each_tile(&w, best_positives, err);
+        st = counts_new(&w.image, e->n_images, err);
     if (st >= 0)
-        st = each_tile(&w, count_ranks, err);
+        st = counts_new(&w.text, e->n_texts, err);
+    if (st >= 0)
+        st = each_tile(&w, 0, best_positives, err);
+    if (st >= 0)
+        st = each_tile(&w, 1, count_ranks, err);
     if (st >= 0)
         st = fill(&w, err);
     free(w.tile);
-    free(w.image);
-    free(w.text);
+    counts_free(&w.image);
+    counts_free(&w.text);
     return st;
 }
 
@@ -274,37 +327,62 @@ static int by_rank(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Lower-upper mean median of the weighted ranks in column c. */
-static mohs_status median(const struct mohs_samples *s, const uint32_t *weight, uint32_t c,
-                          double *out, struct mohs_error *err)
+/* Rank of place `place` (from 0) among the weighted ranks of column c, all of
+ * which lie in [bucket, bucket + 1) after `before` smaller ones. */
+static double pick(const struct mohs_samples *s, const uint32_t *weight, uint32_t c,
+                   double bucket, uint64_t before, uint64_t place, struct ranked *room)
 {
-    struct ranked *v = malloc(((size_t)s->n_rows + 1) * sizeof *v);
-    uint64_t total = 0, at = 0;
     size_t n = 0;
-    if (!v)
-        return mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory");
     for (uint32_t r = 0; r < s->n_rows; r++) {
         double x = s->value[(size_t)r * s->n_columns + c];
         uint32_t w = weight ? weight[r] : 1;
-        if (isnan(x) || !w)
+        if (w && x >= bucket && x < bucket + 1)
+            room[n++] = (struct ranked) { x, w };
+    }
+    qsort(room, n, sizeof *room, by_rank);
+    for (size_t i = 0; i < n; i++) {
+        before += room[i].weight;
+        if (before > place)
+            return room[i].rank;
+    }
+    return NAN;
+}
+
+/* Mean of the two middle ones of the weighted ranks in column c. Counted by
+ * whole ranks first: sorting thousands of rows for every resample is slow. */
+static mohs_status median(const struct mohs_samples *s, const uint32_t *weight, uint32_t c,
+                          double *out, struct mohs_error *err)
+{
+    double most = 0, middle[2] = { NAN, NAN };
+    uint64_t total = 0;
+    for (uint32_t r = 0; r < s->n_rows; r++) {
+        double x = s->value[(size_t)r * s->n_columns + c];
+        most = x > most ? x : most;
+    }
+    size_t buckets = (size_t)most + 1;
+    uint64_t *count = calloc(buckets, sizeof *count);
+    struct ranked *room = malloc(((size_t)s->n_rows + 1) * sizeof *room);
+    if (!count || !room) {
+        free(count);
+        free(room);
+        return mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory for %u rows", s->n_rows);
+    }
+    for (uint32_t r = 0; r < s->n_rows; r++) {
+        double x = s->value[(size_t)r * s->n_columns + c];
+        uint32_t w = weight ? weight[r] : 1;
+        if (isnan(x))
             continue;
-        v[n++] = (struct ranked) { x, w };
+        count[(size_t)x] += w;
         total += w;
     }
-    *out = NAN;
-    qsort(v, n, sizeof *v, by_rank);
-    double low = NAN;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t end = at + v[i].weight;
-        if (isnan(low) && end > (total - 1) / 2)
-            low = v[i].rank;
-        if (end > total / 2) {
-            *out = (low + v[i].rank) / 2;
-            break;
-        }
-        at = end;
-    }
-    free(v);
+    uint64_t place[2] = { total ? (total - 1) / 2 : 0, total / 2 }, before = 0;
+    for (size_t b = 0; total && b < buckets; before += count[b++])
+        for (int i = 0; i < 2; i++)
+            if (place[i] >= before && place[i] < before + count[b])
+                middle[i] = pick(s, weight, c, (double)b, before, place[i], room);
+    *out = (middle[0] + middle[1]) / 2;
+    free(count);
+    free(room);
     return MOHS_OK;
 }
 
