@@ -73,3 +73,6 @@ installcheck-local:
 	INSTALLED=1 srcdir=$(srcdir) CC="$(CC)" PATH="$(DESTDIR)$(bindir):$$PATH" \
 	PKG_CONFIG_PATH="$(DESTDIR)$(pkgconfigdir)" \
 	PKG_CONFIG_SYSROOT_DIR="$(DESTDIR)" sh $(srcdir)/tests/outoftree/outoftree.sh
+# What test programs put into their cache (tests/local.mk sets MOHS_CACHE_DIR).
+clean-local:
+	-rm -rf tests/cache
