@@ -6,3 +6,15 @@ tests_unit_test_clip_LDADD = core/libplugin.la core/libmodel.la core/libgraph.la
 	core/libcompute.la core/libimage.la core/libbase.la $(CHECK_LIBS) -lpthread -lm
 EXTRA_DIST += tests/golden/clip.py tests/golden/clip_gelu.safetensors \
 	tests/golden/clip_quick_gelu.safetensors
+check_PROGRAMS += tests/unit/test_tokenizer
+tests_unit_test_tokenizer_SOURCES = %D%/unit/test_tokenizer.c
+tests_unit_test_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_tokenizer_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+EXTRA_DIST += tests/golden/tokenizer.py tests/golden/tokenizer_golden.json \
+	tests/golden/clip_bpe/merges.txt tests/golden/clip_bpe/vocab.json
+check_PROGRAMS += tests/unit/test_weights
+tests_unit_test_weights_SOURCES = %D%/unit/test_weights.c
+tests_unit_test_weights_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_weights_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm

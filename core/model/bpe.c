@@ -1,41 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Byte-pair encoding: lowest-ranked merge first, leftmost among equals, with
- * a heap over a linked list, so long words cost n log n.
+ * Byte-pair encoding of words (Sennrich et al. 2016): the merge of lowest
+ * rank first, the leftmost among equals, by a heap over a linked list, so a
+ * long word costs n log n.
  */
 #include "config.h"
-
-#include "model/bpe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/tokenizer.h"
+
+enum { TOKENS_MAX = 1 << 22, TOKEN_BYTES_MAX = 1 << 16 };
+
 struct entry {
     char *token;
+    uint32_t n;
     int32_t id;
 };
 
 struct merge {
-    uint64_t pair; /* left << 32 | right, plus 1; 0: empty */
+    uint64_t pair; /* left << 32 | right, plus 1; 0: free */
     int32_t rank, id;
 };
 
 struct bpe {
-    char *suffix;
+    char *suffix, *prefix; /* of the last character; of all but the first */
+    bool fuse_unk, byte_fallback, ignore_merges;
+    int32_t unk; /* -1: unknown characters vanish */
     struct entry *vocab; /* open hash */
     size_t n_vocab, cap_vocab;
     const char **by_id;
     int32_t n_ids;
     struct merge *merges; /* open hash */
-    size_t n_merges, cap_merges;
+    size_t cap_merges;
+    struct bpe_cache *cache;
 };
-
-struct bpe *bpe_new(const char *suffix)
-{
-    struct bpe *b = xcalloc(1, sizeof *b);
-    b->suffix = xstrdup(suffix);
-    return b;
-}
 
 void bpe_free(struct bpe *b)
 {
@@ -47,54 +47,43 @@ void bpe_free(struct bpe *b)
     free(b->by_id);
     free(b->merges);
     free(b->suffix);
+    free(b->prefix);
+    bpe_cache_free(b->cache);
     free(b);
+}
+
+void ids_add(struct ids *a, const int32_t *v, size_t n)
+{
+    if (a->n + n > a->cap) {
+        a->cap = 2 * a->cap + n + 32;
+        a->v = xrealloc(a->v, a->cap * sizeof *a->v);
+    }
+    if (n)
+        memcpy(a->v + a->n, v, n * sizeof *v);
+    a->n += n;
+}
+
+/* ---- tables ------------------------------------------------------------- */
+
+static size_t power_above(size_t n)
+{
+    size_t cap = 64;
+    while (cap < 2 * n)
+        cap *= 2;
+    return cap;
 }
 
 static size_t token_slot(const struct bpe *b, const char *t, size_t n)
 {
-    struct hash128 h = hash_bytes(t, n);
-    size_t i = h.lo & (b->cap_vocab - 1);
+    size_t i = (size_t)hash_bytes(t, n).lo & (b->cap_vocab - 1);
     while (b->vocab[i].token &&
-           (strncmp(b->vocab[i].token, t, n) || b->vocab[i].token[n]))
+           (b->vocab[i].n != n || memcmp(b->vocab[i].token, t, n)))
         i = (i + 1) & (b->cap_vocab - 1);
     return i;
 }
 
-static void vocab_grow(struct bpe *b)
-{
-    struct entry *old = b->vocab;
-    size_t n = b->cap_vocab;
-    b->cap_vocab = n ? 2 * n : 1024;
-    b->vocab = xcalloc(b->cap_vocab, sizeof *b->vocab);
-    for (size_t i = 0; i < n; i++)
-        if (old[i].token)
-            b->vocab[token_slot(b, old[i].token, strlen(old[i].token))] = old[i];
-    free(old);
-}
-
-bool bpe_add(struct bpe *b, const char *token, int32_t id)
-{
-    if (2 * (b->n_vocab + 1) > b->cap_vocab)
-        vocab_grow(b);
-    size_t i = token_slot(b, token, strlen(token));
-    if (b->vocab[i].token || id < 0 || (id < b->n_ids && b->by_id[id]))
-        return false;
-    b->vocab[i] = (struct entry) { xstrdup(token), id };
-    b->n_vocab++;
-    if (id >= b->n_ids) {
-        int32_t n = id + 1 > 2 * b->n_ids ? id + 1 : 2 * b->n_ids;
-        b->by_id = xrealloc(b->by_id, (size_t)n * sizeof *b->by_id);
-        memset(b->by_id + b->n_ids, 0, (size_t)(n - b->n_ids) * sizeof *b->by_id);
-        b->n_ids = n;
-    }
-    b->by_id[id] = b->vocab[i].token;
-    return true;
-}
-
 int32_t bpe_id(const struct bpe *b, const char *token, size_t n)
 {
-    if (!b->cap_vocab)
-        return -1;
     const struct entry *e = &b->vocab[token_slot(b, token, n)];
     return e->token ? e->id : -1;
 }
@@ -106,10 +95,12 @@ const char *bpe_token(const struct bpe *b, int32_t id)
 
 int32_t bpe_size(const struct bpe *b)
 {
-    int32_t n = b->n_ids;
-    while (n && !b->by_id[n - 1])
-        n--;
-    return n;
+    return b->n_ids;
+}
+
+const char *bpe_suffix(const struct bpe *b)
+{
+    return b->suffix;
 }
 
 static uint64_t pair_key(int32_t l, int32_t r)
@@ -117,61 +108,154 @@ static uint64_t pair_key(int32_t l, int32_t r)
     return ((uint64_t)(uint32_t)l << 32 | (uint32_t)r) + 1;
 }
 
-static size_t merge_slot(const struct bpe *b, uint64_t pair)
+static struct merge *merge_slot(const struct bpe *b, uint64_t pair)
 {
-    size_t i = (pair * 0x9E3779B97F4A7C15u >> 20) & (b->cap_merges - 1);
+    size_t i = (size_t)(pair * 0x9E3779B97F4A7C15u >> 32) & (b->cap_merges - 1);
     while (b->merges[i].pair && b->merges[i].pair != pair)
         i = (i + 1) & (b->cap_merges - 1);
-    return i;
+    return &b->merges[i];
 }
 
-bool bpe_merge(struct bpe *b, const char *left, const char *right)
+/* ---- from tokenizer.json ------------------------------------------------ */
+
+static mohs_status parse_vocab(struct bpe *b, const json_t *vocab,
+                               const char *name, struct mohs_error *err)
 {
-    int32_t l = bpe_id(b, left, strlen(left)), r = bpe_id(b, right, strlen(right));
-    char *joined = xasprintf("%s%s", left, right);
-    int32_t id = bpe_id(b, joined, strlen(joined));
-    free(joined);
-    if (l < 0 || r < 0 || id < 0)
-        return false;
-    if (2 * (b->n_merges + 1) > b->cap_merges) {
-        struct merge *old = b->merges;
-        size_t n = b->cap_merges;
-        b->cap_merges = n ? 2 * n : 1024;
-        b->merges = xcalloc(b->cap_merges, sizeof *b->merges);
-        for (size_t i = 0; i < n; i++)
-            if (old[i].pair)
-                b->merges[merge_slot(b, old[i].pair)] = old[i];
-        free(old);
+    const char *key;
+    json_t *v;
+    size_t n = json_object_size(vocab);
+    if (!n || n > TOKENS_MAX)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: a vocabulary of %zu tokens, not 1..%d", name, n,
+                         TOKENS_MAX);
+    b->cap_vocab = power_above(n);
+    b->vocab = xcalloc(b->cap_vocab, sizeof *b->vocab);
+    json_object_foreach((json_t *)vocab, key, v) {
+        json_int_t id = json_is_integer(v) ? json_integer_value(v) : -1;
+        size_t len = strlen(key);
+        if (id < 0 || id >= TOKEN_ID_MAX || len > TOKEN_BYTES_MAX)
+            return mohs_fail(err, MOHS_E_FORMAT,
+                             "%s: token \"%.40s\": its id is not in 0..%d or its "
+                             "text too long", name, key, TOKEN_ID_MAX - 1);
+        struct entry *e = &b->vocab[token_slot(b, key, len)];
+        *e = (struct entry) { xstrdup(key), (uint32_t)len, (int32_t)id };
+        b->n_ids = id >= b->n_ids ? (int32_t)id + 1 : b->n_ids;
     }
-    size_t i = merge_slot(b, pair_key(l, r));
-    // a pair listed twice takes its last rank, as a dictionary would
-    if (!b->merges[i].pair || b->merges[i].pair == pair_key(l, r))
-        b->merges[i] = (struct merge) { pair_key(l, r), (int32_t)b->n_merges, id };
-    b->n_merges++;
+    b->by_id = xcalloc((size_t)b->n_ids, sizeof *b->by_id);
+    for (size_t i = 0; i < b->cap_vocab; i++) {
+        const struct entry *e = &b->vocab[i];
+        if (e->token && b->by_id[e->id])
+            return mohs_fail(err, MOHS_E_FORMAT,
+                             "%s: tokens \"%.40s\" and \"%.40s\" have one id, %d",
+                             name, b->by_id[e->id], e->token, e->id);
+        if (e->token)
+            b->by_id[e->id] = e->token;
+    }
+    return MOHS_OK;
+}
+
+/* Merge `rank` of left and right; of a pair listed twice the last counts. */
+static bool add_merge(struct bpe *b, const char *l, size_t nl, const char *r,
+                      size_t nr, int32_t rank)
+{
+    size_t skip = strlen(b->prefix);
+    int32_t left = bpe_id(b, l, nl), right = bpe_id(b, r, nr);
+    struct str joined = { 0 };
+    if (left < 0 || right < 0 || nr < skip)
+        return false;
+    str_addn(&joined, l, nl);
+    str_addn(&joined, r + skip, nr - skip);
+    int32_t id = bpe_id(b, joined.s, joined.n);
+    str_free(&joined);
+    if (id < 0)
+        return false;
+    uint64_t pair = pair_key(left, right);
+    *merge_slot(b, pair) = (struct merge) { pair, rank, id };
     return true;
 }
 
-static const struct merge *merge_of(const struct bpe *b, int32_t l, int32_t r)
+static mohs_status parse_merges(struct bpe *b, const json_t *merges,
+                                const char *name, struct mohs_error *err)
 {
-    if (!b->cap_merges)
-        return NULL;
-    const struct merge *m = &b->merges[merge_slot(b, pair_key(l, r))];
-    return m->pair ? m : NULL;
-}
-
-void ids_add(struct ids *a, int32_t id)
-{
-    if (a->n == a->cap) {
-        a->cap = a->cap ? 2 * a->cap : 64;
-        a->v = xrealloc(a->v, a->cap * sizeof *a->v);
+    size_t i;
+    json_t *v;
+    if (!json_is_array(merges) || json_array_size(merges) > TOKENS_MAX)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: no list of merges of at most %d", name, TOKENS_MAX);
+    b->cap_merges = power_above(json_array_size(merges));
+    b->merges = xcalloc(b->cap_merges, sizeof *b->merges);
+    json_array_foreach((json_t *)merges, i, v) {
+        const char *l = json_string_value(v), *r = NULL;
+        size_t nl = 0, nr = 0;
+        if (l) { // "a b"
+            r = strchr(l, ' ');
+            nl = r ? (size_t)(r++ - l) : 0;
+        } else { // ["a", "b"]
+            l = json_string_value(json_array_get(v, 0));
+            r = json_string_value(json_array_get(v, 1));
+            nl = l ? strlen(l) : 0;
+        }
+        nr = r ? strlen(r) : 0;
+        if (!l || !r || !add_merge(b, l, nl, r, nr, (int32_t)i))
+            return mohs_fail(err, MOHS_E_FORMAT,
+                             "%s: merge %zu, \"%.*s\" with \"%.40s\": no tokens of "
+                             "the vocabulary, or their union is none",
+                             name, i, nl < 40 ? (int)nl : 40, l ? l : "",
+                             r ? r : "");
     }
-    a->v[a->n++] = id;
+    return MOHS_OK;
 }
 
-/* ---- one word ---- */
+static char *text_of(const json_t *m, const char *key)
+{
+    const char *s = json_string_value(json_object_get(m, key));
+    return xstrdup(s ? s : "");
+}
+
+static mohs_status parse_options(struct bpe *b, const json_t *m,
+                                 const char *name, struct mohs_error *err)
+{
+    const char *unk = json_string_value(json_object_get(m, "unk_token"));
+    if (json_number_value(json_object_get(m, "dropout")) != 0)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "%s: dropout: tokens would be random", name);
+    b->suffix = text_of(m, "end_of_word_suffix");
+    b->prefix = text_of(m, "continuing_subword_prefix");
+    b->fuse_unk = json_is_true(json_object_get(m, "fuse_unk"));
+    b->byte_fallback = json_is_true(json_object_get(m, "byte_fallback"));
+    b->ignore_merges = json_is_true(json_object_get(m, "ignore_merges"));
+    RET_IF_ERR(parse_vocab(b, json_object_get(m, "vocab"), name, err));
+    b->unk = unk ? bpe_id(b, unk, strlen(unk)) : -1;
+    if (unk && b->unk < 0)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: unk_token \"%.40s\" is not in the vocabulary", name,
+                         unk);
+    return parse_merges(b, json_object_get(m, "merges"), name, err);
+}
+
+mohs_status bpe_parse(const json_t *model, const char *name, struct bpe **out,
+                      struct mohs_error *err)
+{
+    const char *type = json_string_value(json_object_get(model, "type"));
+    if (type ? strcmp(type, "BPE") != 0 : !json_object_get(model, "merges"))
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "%s: a tokenizer of type \"%.40s\", not BPE", name,
+                         type ? type : "");
+    struct bpe *b = xcalloc(1, sizeof *b);
+    mohs_status st = parse_options(b, model, name, err);
+    if (st < 0) {
+        bpe_free(b);
+        return st;
+    }
+    b->cache = bpe_cache_new();
+    *out = b;
+    return MOHS_OK;
+}
+
+/* ---- one word ----------------------------------------------------------- */
 
 struct symbol {
-    int32_t id, prev, next; /* id -1: merged away */
+    int32_t id, prev, next;
 };
 
 struct candidate {
@@ -220,53 +304,94 @@ static void offer(const struct bpe *b, const struct symbol *s, int32_t at,
 {
     if (at < 0 || s[at].next < 0)
         return;
-    const struct merge *m = merge_of(b, s[at].id, s[s[at].next].id);
-    if (m)
-        heap_push(h, (struct candidate) { m->rank, at, s[at].id, s[s[at].next].id,
-                                          m->id });
+    int32_t r = s[s[at].next].id;
+    const struct merge *m = merge_slot(b, pair_key(s[at].id, r));
+    if (m->pair)
+        heap_push(h, (struct candidate) { m->rank, at, s[at].id, r, m->id });
 }
 
-static int32_t split(const struct bpe *b, const char *word, size_t n, int32_t unk,
-                     struct symbol *s)
+/* The character *s of *n bytes with what its place in the word adds. */
+static void with_place(const struct bpe *b, const char **s, size_t *n,
+                       bool first, bool last, struct str *room)
 {
-    int32_t k = 0;
-    struct str last = { 0 };
-    for (size_t i = 0; i < n;) {
-        size_t len = 1;
-        while (i + len < n && ((unsigned char)word[i + len] & 0xC0) == 0x80)
-            len++;
-        int32_t id;
-        if (i + len == n && *b->suffix) {
-            str_addn(&last, word + i, len);
-            str_add(&last, b->suffix);
-            id = bpe_id(b, last.s, last.n);
-        } else {
-            id = bpe_id(b, word + i, len);
-        }
-        if (id < 0)
-            id = unk;
-        if (id >= 0) {
-            s[k] = (struct symbol) { id, k - 1, k + 1 };
-            k++;
-        }
-        i += len;
+    bool prefix = !first && *b->prefix, suffix = last && *b->suffix;
+    if (!prefix && !suffix)
+        return;
+    room->n = 0;
+    str_add(room, prefix ? b->prefix : "");
+    str_addn(room, *s, *n);
+    str_add(room, suffix ? b->suffix : "");
+    *s = room->s;
+    *n = room->n;
+}
+
+struct symbols {
+    struct symbol *v;
+    int32_t n;
+    bool unknown; /* the last one is, and more may fuse with it */
+};
+
+static void symbol_add(struct symbols *s, int32_t id)
+{
+    s->v[s->n] = (struct symbol) { id, s->n - 1, s->n + 1 };
+    s->n++;
+    s->unknown = false;
+}
+
+/* Token <0xAB> of a byte, or -1. */
+static int32_t byte_id(const struct bpe *b, char byte)
+{
+    char name[8];
+    snprintf(name, sizeof name, "<0x%02X>", (unsigned char)byte);
+    return bpe_id(b, name, 6);
+}
+
+/* A byte token for each byte; false when one is missing. */
+static bool fall_back(const struct bpe *b, const char *s, size_t n,
+                      struct symbols *out)
+{
+    if (!b->byte_fallback)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (byte_id(b, s[i]) < 0)
+            return false;
+    for (size_t i = 0; i < n; i++)
+        symbol_add(out, byte_id(b, s[i]));
+    return true;
+}
+
+static void add_unknown(const struct bpe *b, struct symbols *out)
+{
+    if (b->unk < 0 || (b->fuse_unk && out->unknown))
+        return;
+    symbol_add(out, b->unk);
+    out->unknown = true;
+}
+
+static void first_symbols(const struct bpe *b, const char *word, size_t n,
+                          struct symbols *out)
+{
+    struct str room = { 0 };
+    for (size_t i = 0, k; i < n; i += k) {
+        uint32_t c;
+        const char *one = word + i;
+        size_t len = k = utf8_get(one, &c);
+        with_place(b, &one, &len, !i, i + k == n, &room);
+        int32_t id = bpe_id(b, one, len);
+        if (id >= 0)
+            symbol_add(out, id);
+        else if (!fall_back(b, one, len, out))
+            add_unknown(b, out);
     }
-    if (k)
-        s[k - 1].next = -1;
-    str_free(&last);
-    return k;
+    if (out->n)
+        out->v[out->n - 1].next = -1;
+    str_free(&room);
 }
 
-void bpe_word(const struct bpe *b, const char *word, size_t n, int32_t unk,
-              struct ids *out)
+static void merge_all(const struct bpe *b, struct symbol *s, struct heap *h)
 {
-    struct symbol *s = xmalloc((n + 1) * sizeof *s);
-    struct heap h = { xmalloc((3 * n + 3) * sizeof *h.v), 0 };
-    int32_t k = split(b, word, n, unk, s);
-    for (int32_t i = 0; i + 1 < k; i++)
-        offer(b, s, i, &h);
-    while (h.n) {
-        struct candidate c = heap_pop(&h);
+    while (h->n) {
+        struct candidate c = heap_pop(h);
         struct symbol *l = &s[c.at];
         if (l->id != c.left || l->next < 0 || s[l->next].id != c.right)
             continue; // one of the two was merged meanwhile
@@ -276,41 +401,39 @@ void bpe_word(const struct bpe *b, const char *word, size_t n, int32_t unk,
         r->id = -1;
         if (l->next >= 0)
             s[l->next].prev = c.at;
-        offer(b, s, l->prev, &h);
-        offer(b, s, c.at, &h);
+        offer(b, s, l->prev, h);
+        offer(b, s, c.at, h);
     }
-    for (int32_t i = k ? 0 : -1; i >= 0; i = s[i].next)
-        ids_add(out, s[i].id);
-    free(s);
+}
+
+static void encode(const struct bpe *b, const char *word, size_t n,
+                   struct ids *out)
+{
+    int32_t whole = b->ignore_merges ? bpe_id(b, word, n) : -1;
+    if (whole >= 0) {
+        ids_add(out, &whole, 1);
+        return;
+    }
+    // At most one symbol a byte of the word, prefixes and suffix included.
+    size_t most = n * (1 + strlen(b->prefix)) + strlen(b->suffix) + 1;
+    struct symbols s = { xmalloc(most * sizeof *s.v), 0, false };
+    struct heap h = { NULL, 0 };
+    first_symbols(b, word, n, &s);
+    h.v = xmalloc((3 * (size_t)s.n + 3) * sizeof *h.v);
+    for (int32_t i = 0; i + 1 < s.n; i++)
+        offer(b, s.v, i, &h);
+    merge_all(b, s.v, &h);
+    for (int32_t i = s.n ? 0 : -1; i >= 0; i = s.v[i].next)
+        ids_add(out, &s.v[i].id, 1);
+    free(s.v);
     free(h.v);
 }
 
-/* ---- bytes as characters ---- */
-
-const char *byte_char(uint8_t byte)
+void bpe_word(const struct bpe *b, const char *word, size_t n, struct ids *out)
 {
-    static char table[256][3];
-    static bool made;
-    if (!made) {
-        unsigned next = 256;
-        for (unsigned b = 0; b < 256; b++) {
-            bool plain = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-            unsigned c = plain ? b : next++;
-            if (c < 0x80) {
-                table[b][0] = (char)c;
-            } else {
-                table[b][0] = (char)(0xC0 | c >> 6);
-                table[b][1] = (char)(0x80 | (c & 0x3F));
-            }
-        }
-        made = true;
-    }
-    return table[byte];
-}
-
-void byte_level(const char *s, size_t n, struct str *out)
-{
-    str_add(out, "");
-    for (size_t i = 0; i < n; i++)
-        str_add(out, byte_char((uint8_t)s[i]));
+    size_t from = out->n;
+    if (bpe_cache_get(b->cache, word, n, out))
+        return;
+    encode(b, word, n, out);
+    bpe_cache_put(b->cache, word, n, out->v + from, out->n - from);
 }

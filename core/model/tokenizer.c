@@ -1,211 +1,240 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tokenizers of the byte-level BPE family: CLIP's vocab.json + merges.txt and
- * tokenizer.json, step by step as the tokenizers library does it: special
- * tokens, normaliser, splitter, bytes, merges, begin and end.
+ * Texts into ids: added tokens of the raw text, the normalizer, added tokens
+ * of the normalised text, words, merges; then begin, end and padding.
  */
 #include "config.h"
-
-#include "model/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const char CLIP_PATTERN[] = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|"
-                            "[^\\s\\p{L}\\p{N}]+";
-const char GPT2_PATTERN[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?"
-                            "[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+#include "model/tokenizer.h"
+#include "model/weights.h"
 
 void tokenizer_free(struct tokenizer *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->n_normal; i++) {
-        regex_free(t->normal[i].regex);
-        free(t->normal[i].text);
-        free(t->normal[i].find);
+    for (size_t i = 0; i < t->n_added; i++) {
+        free(t->added[i].name);
+        free(t->added[i].match);
     }
-    for (size_t i = 0; i < t->n_split; i++)
-        regex_free(t->split[i].regex);
-    for (size_t i = 0; i < t->n_special; i++)
-        free(t->special[i].text);
-    free(t->special);
+    for (int32_t i = 0; t->readable && i < t->n_ids; i++)
+        free(t->readable[i]);
+    free(t->readable);
+    free(t->added);
+    free(t->order[0]);
+    free(t->order[1]);
+    normalizer_clear(&t->normal);
+    pretokenizer_clear(&t->pre);
     bpe_free(t->bpe);
     free(t);
 }
 
-/* ---- normalising ---- */
+/* ---- making it ready ---------------------------------------------------- */
 
-static void replace(const struct normal_step *s, const struct str *in, struct str *out)
+static int by_first_longest(const void *pa, const void *pb)
 {
-    size_t at = 0, b, e;
-    str_add(out, "");
-    if (s->regex) {
-        while (regex_next(s->regex, in->s, in->n, at, &b, &e)) {
-            str_addn(out, in->s + at, b - at);
-            str_add(out, s->text);
-            at = e;
+    const struct added *a = *(struct added *const *)pa;
+    const struct added *b = *(struct added *const *)pb;
+    unsigned char ca = (unsigned char)*a->match, cb = (unsigned char)*b->match;
+    if (ca != cb)
+        return ca < cb ? -1 : 1;
+    if (a->n != b->n)
+        return a->n > b->n ? -1 : 1;
+    return a < b ? -1 : a > b; // of two alike the first written
+}
+
+static void sort_added(struct tokenizer *t, bool normalized)
+{
+    struct added **v = xcalloc(t->n_added, sizeof *v);
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_added; i++)
+        if (t->added[i].normalized == normalized && t->added[i].n)
+            v[n++] = &t->added[i];
+    qsort(v, n, sizeof *v, by_first_longest);
+    t->order[normalized] = v;
+    uint32_t *first = t->first[normalized];
+    for (size_t k = 0, c = 0; c < 257; c++) {
+        while (k < n && (unsigned char)*v[k]->match < c)
+            k++;
+        first[c] = (uint32_t)k;
+    }
+}
+
+/* The bytes that a token of byte-level characters stands for, without the
+ * suffix of a word's end; tokens of other kinds as they are. */
+static char *readable(const char *token, const char *suffix)
+{
+    struct str raw = { 0 }, out = { 0 };
+    size_t n = strlen(token), m = strlen(suffix);
+    if (m && n > m && !strcmp(token + n - m, suffix))
+        n -= m;
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        i += utf8_get(token + i, &c);
+        int b = byte_of_char(c);
+        if (b < 0) {
+            str_free(&raw);
+            return xasprintf("%.*s", (int)n, token);
         }
-    } else if (*s->find) {
-        for (char *hit; (hit = strstr(in->s + at, s->find));) {
-            str_addn(out, in->s + at, (size_t)(hit - in->s) - at);
-            str_add(out, s->text);
-            at = (size_t)(hit - in->s) + strlen(s->find);
-        }
+        str_addn(&raw, &(char) { (char)b }, 1);
     }
-    str_addn(out, in->s + at, in->n - at);
+    utf8_repair(raw.s ? raw.s : "", raw.n, &out);
+    str_free(&raw);
+    return out.s;
 }
 
-static void normalise(const struct tokenizer *t, const char *s, size_t n,
-                      struct str *out)
+void tokenizer_finish(struct tokenizer *t)
 {
-    str_add(out, "");
-    str_addn(out, s, n);
-    for (size_t i = 0; i < t->n_normal; i++) {
-        struct str next = { 0 };
-        str_add(&next, "");
-        switch (t->normal[i].kind) {
-        case NORMAL_NFC: utf8_nfc(out->s, out->n, &next); break;
-        case NORMAL_LOWER: utf8_lower(out->s, out->n, &next); break;
-        case NORMAL_REPLACE: replace(&t->normal[i], out, &next); break;
-        }
-        str_free(out);
-        *out = next;
+    struct matcher *m = matcher_new();
+    t->n_ids = bpe_size(t->bpe);
+    for (size_t i = 0; i < t->n_added; i++) {
+        struct added *a = &t->added[i];
+        struct str s = { 0 };
+        str_add(&s, a->name);
+        if (a->normalized)
+            normalizer_run(&t->normal, m, &s);
+        a->match = s.s;
+        a->n = s.n;
+        t->n_ids = a->id >= t->n_ids ? a->id + 1 : t->n_ids;
+    }
+    matcher_free(m);
+    sort_added(t, false);
+    sort_added(t, true);
+    t->readable = xcalloc((size_t)t->n_ids, sizeof *t->readable);
+    for (size_t i = 0; i < t->n_added; i++) {
+        char **r = &t->readable[t->added[i].id];
+        if (!*r)
+            *r = xstrdup(t->added[i].name);
+    }
+    for (int32_t id = 0; id < bpe_size(t->bpe); id++) {
+        const char *token = bpe_token(t->bpe, id);
+        if (token && !t->readable[id])
+            t->readable[id] = readable(token, bpe_suffix(t->bpe));
     }
 }
 
-/* ---- splitting ---- */
+/* ---- encoding ----------------------------------------------------------- */
 
-struct word_visit {
-    void (*fn)(void *user, const char *word, size_t n);
-    void *user;
-};
-
-/* Applies splitters from step k on and hands out the pieces. */
-static void visit_pieces(const struct tokenizer *t, size_t k, const char *s, size_t n,
-                         const struct word_visit *v)
-{
-    if (!n)
-        return;
-    if (k == t->n_split) {
-        struct str bytes = { 0 };
-        if (t->byte_level)
-            byte_level(s, n, &bytes);
-        v->fn(v->user, t->byte_level ? bytes.s : s, t->byte_level ? bytes.n : n);
-        str_free(&bytes);
-        return;
-    }
-    const struct split_step *p = &t->split[k];
-    size_t at = 0, b, e;
-    while (regex_next(p->regex, s, n, at, &b, &e)) {
-        if (!p->matches_only)
-            visit_pieces(t, k + 1, s + at, b - at, v);
-        if (!p->drop_matches)
-            visit_pieces(t, k + 1, s + b, e - b, v);
-        at = e;
-    }
-    if (!p->matches_only)
-        visit_pieces(t, k + 1, s + at, n - at, v);
-}
-
-void tokenizer_words(const struct tokenizer *t, const char *text, size_t n,
-                     void (*fn)(void *user, const char *word, size_t n), void *user)
-{
-    struct word_visit v = { fn, user };
-    struct str fixed = { 0 }, norm = { 0 };
-    utf8_repair(text, n, &fixed);
-    normalise(t, fixed.s, fixed.n, &norm);
-    visit_pieces(t, 0, norm.s, norm.n, &v);
-    str_free(&fixed);
-    str_free(&norm);
-}
-
-/* ---- special tokens ---- */
-
-/* The longest special token of the given kind at s. */
-static const struct special *special_at(const struct tokenizer *t, const char *s,
-                                        size_t n, bool normalised)
-{
-    const struct special *best = NULL;
-    for (size_t i = 0; i < t->n_special; i++) {
-        const struct special *p = &t->special[i];
-        if (p->normalised == normalised && p->n <= n && !memcmp(s, p->text, p->n) &&
-            (!best || p->n > best->n))
-            best = p;
-    }
-    return best;
-}
-
-struct encode {
+struct run {
     const struct tokenizer *t;
-    struct ids *out;
+    struct matcher *m;
+    struct ids out;
 };
+
+/* The longest added token at s[0..n). */
+static const struct added *added_at(const struct tokenizer *t, const char *s,
+                                    size_t n, bool normalized)
+{
+    const uint32_t *first = &t->first[normalized][(unsigned char)*s];
+    for (uint32_t i = first[0]; i < first[1]; i++) {
+        const struct added *a = t->order[normalized][i];
+        if (a->n <= n && !memcmp(a->match, s, a->n))
+            return a;
+    }
+    return NULL;
+}
+
+static bool alone(const char *s, size_t n, size_t from, size_t to)
+{
+    return !is_word_before(s, from) && !is_word_at(s, n, to);
+}
+
+static size_t spaces_before(const char *s, size_t from, size_t least)
+{
+    uint32_t c;
+    while (from > least) {
+        size_t k = utf8_back(s, from);
+        utf8_get(s + k, &c);
+        if (!is_space(c))
+            break;
+        from = k;
+    }
+    return from;
+}
+
+static size_t spaces_behind(const char *s, size_t n, size_t to)
+{
+    uint32_t c;
+    while (to < n) {
+        size_t k = utf8_get(s + to, &c);
+        if (!is_space(c))
+            break;
+        to += k;
+    }
+    return to;
+}
 
 static void encode_word(void *user, const char *word, size_t n)
 {
-    struct encode *e = user;
-    bpe_word(e->t->bpe, word, n, e->t->unk, e->out);
+    struct run *r = user;
+    bpe_word(r->t->bpe, word, n, &r->out);
 }
 
-static void text_ids(const struct tokenizer *t, const char *s, size_t n, bool raw,
-                     struct ids *out);
+static void encode_text(struct run *r, const char *s, size_t n, bool normalized);
 
-static void plain_ids(const struct tokenizer *t, const char *s, size_t n, bool raw,
-                      struct ids *out)
+/* What lies between added tokens. */
+static void encode_between(struct run *r, const char *s, size_t n,
+                           bool normalized)
 {
     if (!n)
         return;
-    if (!raw) {
-        struct encode e = { t, out };
-        struct word_visit v = { encode_word, &e };
-        visit_pieces(t, 0, s, n, &v);
+    if (normalized) {
+        struct word_visit v = { encode_word, r };
+        pretokenizer_run(&r->t->pre, r->m, s, n, &v);
         return;
     }
-    struct str norm = { 0 };
-    normalise(t, s, n, &norm);
-    text_ids(t, norm.s, norm.n, false, out);
-    str_free(&norm);
+    struct str text = { 0 };
+    str_addn(&text, s, n);
+    normalizer_run(&r->t->normal, r->m, &text);
+    encode_text(r, text.s, text.n, true);
+    str_free(&text);
 }
 
-/* Special tokens of raw text, then of normalised text between them. */
-static void text_ids(const struct tokenizer *t, const char *s, size_t n, bool raw,
-                     struct ids *out)
+static void encode_text(struct run *r, const char *s, size_t n, bool normalized)
 {
-    size_t start = 0;
+    size_t done = 0;
     for (size_t i = 0; i < n;) {
-        const struct special *p = special_at(t, s + i, n - i, !raw);
-        if (!p) {
+        const struct added *a = added_at(r->t, s + i, n - i, normalized);
+        if (!a) {
             i++;
             continue;
         }
-        size_t end = i;
-        while (p->lstrip && end > start && s[end - 1] == ' ')
-            end--;
-        plain_ids(t, s + start, end - start, raw, out);
-        ids_add(out, p->id);
-        i += p->n;
-        while (p->rstrip && i < n && s[i] == ' ')
-            i++;
-        start = i;
+        size_t from = i, to = i + a->n;
+        i = to; // matches do not overlap, those that do not count included
+        if (a->single_word && !alone(s, n, from, to))
+            continue;
+        if (a->lstrip)
+            from = spaces_before(s, from, done);
+        if (a->rstrip)
+            to = spaces_behind(s, n, to);
+        if (from > done)
+            encode_between(r, s + done, from - done, normalized);
+        ids_add(&r->out, &a->id, 1);
+        done = to;
     }
-    plain_ids(t, s + start, n - start, raw, out);
+    if (n > done)
+        encode_between(r, s + done, n - done, normalized);
 }
 
 mohs_status tokenizer_ids(const struct tokenizer *t, const char *text, size_t n,
                           int32_t **ids, size_t *count, struct mohs_error *err)
 {
-    struct ids out = { 0 };
+    struct run r = { .t = t };
     struct str fixed = { 0 };
     if (n > TEXT_MAX)
-        return mohs_fail(err, MOHS_E_ARG, "text of %zu bytes, the limit is %d", n,
-                         TEXT_MAX);
+        return mohs_fail(err, MOHS_E_ARG, "a text of %zu bytes, the limit is %d",
+                         n, TEXT_MAX);
+    r.m = matcher_new();
     utf8_repair(text, n, &fixed);
-    text_ids(t, fixed.s, fixed.n, true, &out);
+    encode_text(&r, fixed.s, fixed.n, false);
     str_free(&fixed);
-    if (!out.v)
-        out.v = xmalloc(sizeof *out.v);
-    *ids = out.v;
-    *count = out.n;
+    matcher_free(r.m);
+    if (!r.out.v)
+        r.out.v = xmalloc(sizeof *r.out.v);
+    *ids = r.out.v;
+    *count = r.out.n;
     return MOHS_OK;
 }
 
@@ -215,17 +244,20 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
 {
     int32_t *v;
     size_t count;
-    if (context < 2)
-        return mohs_fail(err, MOHS_E_ARG, "a context of %u tokens", context);
+    uint32_t around = t->n_before + t->n_after, k = 0;
+    if (!context || context < around)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "a context of %u tokens, %u of them special", context,
+                         around);
     RET_IF_ERR(tokenizer_ids(t, text, n, &v, &count, err));
-    uint32_t k = 0;
-    if (t->bos >= 0)
-        ids[k++] = t->bos;
-    uint32_t room = context - k - (t->eos >= 0);
-    for (size_t i = 0; i < count && i < room; i++)
+    if (count > context - around)
+        count = context - around;
+    for (uint32_t i = 0; i < t->n_before; i++)
+        ids[k++] = t->before[i];
+    for (size_t i = 0; i < count; i++)
         ids[k++] = v[i];
-    if (t->eos >= 0)
-        ids[k++] = t->eos;
+    for (uint32_t i = 0; i < t->n_after; i++)
+        ids[k++] = t->after[i];
     *last = k ? k - 1 : 0;
     while (k < context)
         ids[k++] = t->pad;
@@ -233,49 +265,52 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
     return MOHS_OK;
 }
 
+/* ---- looking ------------------------------------------------------------ */
+
 const char *tokenizer_text(const struct tokenizer *t, int32_t id)
 {
-    const char *s = bpe_token(t->bpe, id);
-    for (size_t i = 0; !s && i < t->n_special; i++)
-        if (t->special[i].id == id)
-            s = t->special[i].text;
-    return s ? s : "";
+    return id >= 0 && id < t->n_ids && t->readable[id] ? t->readable[id] : "";
 }
 
 uint32_t tokenizer_size(const struct tokenizer *t)
 {
-    int32_t n = bpe_size(t->bpe);
-    for (size_t i = 0; i < t->n_special; i++)
-        n = t->special[i].id >= n ? t->special[i].id + 1 : n;
-    return (uint32_t)n;
+    return (uint32_t)t->n_ids;
 }
 
-/* ---- finding the files ---- */
+/* ---- finding the files -------------------------------------------------- */
 
 mohs_status tokenizer_open(const struct mohs_weights *w, struct tokenizer **out,
                            struct mohs_error *err)
 {
-    const char *text = weights_tokenizer(w);
-    if (text)
-        return tokenizer_parse(text, strlen(text), weights_path(w), out, err);
-    return tokenizer_load(weights_dir(w), out, err);
+    const char *text = weights_tokenizer(w), *path = weights_path(w);
+    if (!text)
+        return mohs_fail(err, MOHS_E_IO,
+                         "%s: no tokenizer: no tokenizer.json, no vocab.json "
+                         "with merges.txt, none in the weights", path);
+    return tokenizer_parse(text, strlen(text), path, out, err);
 }
 
 mohs_status tokenizer_load(const char *path, struct tokenizer **out,
                            struct mohs_error *err)
 {
-    char *json = dir_exists(path) ? path_join(path, "tokenizer.json") : xstrdup(path);
+    bool dir = dir_exists(path);
+    char *file = dir ? path_join(path, "tokenizer.json") : xstrdup(path);
     char *text = NULL;
-    size_t n;
     mohs_status st;
-    if (!file_exists(json) && dir_exists(path)) {
-        st = tokenizer_from_vocab(path, out, err);
+    if (dir && !file_exists(file)) {
+        OUT_IF_ERR(tokenizer_json_from_dir(path, &text, err));
+        if (!text) {
+            st = mohs_fail(err, MOHS_E_IO,
+                           "%s: no tokenizer.json, no vocab.json with merges.txt",
+                           path);
+            goto out;
+        }
     } else {
-        st = file_read(json, 256u << 20, &text, &n, err);
-        if (st >= 0)
-            st = tokenizer_parse(text, n, json, out, err);
+        OUT_IF_ERR(file_read(file, TOKENIZER_BYTES_MAX, &text, NULL, err));
     }
+    st = tokenizer_parse(text, strlen(text), path, out, err);
+out:
     free(text);
-    free(json);
+    free(file);
     return st;
 }

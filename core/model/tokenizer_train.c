@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Learns a CLIP-style byte-level BPE (Sennrich et al. 2016): the most
- * frequent pair is merged first, ties go to the bytewise smaller pair, so
- * one corpus has one result.
+ * frequent pair is merged first, of equals the one whose texts are smaller
+ * byte by byte, so that one corpus has one result. Counts of pairs are kept
+ * up to date: a merge costs what the words that hold it are long.
  */
 #include "config.h"
 
@@ -11,23 +12,48 @@
 
 #include "model/tokenizer.h"
 
-enum { BASE = 512, SPECIALS = 2 };
+enum { BYTES = 256, BASE = 2 * BYTES, SPECIALS = 2 };
 
 struct word {
     char *text;
     uint64_t count;
     int32_t *sym;
-    size_t n;
+    uint32_t n;
+};
+
+/* A pair of symbols, how often it stands in the corpus, and the words that
+ * hold or once held it. */
+struct pair {
+    int32_t left, right;
+    int64_t count;
+    uint32_t *word;
+    uint32_t n_words, cap_words;
 };
 
 struct trainer {
-    struct word *word; /* open hash while counting, dense afterwards */
+    struct word *word; /* open hash while counting, then dense */
     size_t n, cap;
     char **token; /* by id */
-    size_t n_tokens;
+    int32_t n_tokens;
+    struct pair *pair;
+    size_t n_pairs, cap_pairs;
+    uint32_t *slot; /* open hash of pairs: index + 1 */
+    size_t n_slots;
+    uint32_t *heap; /* indices of pairs; entries may be stale */
+    int64_t *heap_count;
+    size_t n_heap, cap_heap;
     struct str merges;
-    size_t n_merges;
 };
+
+/* ---- words -------------------------------------------------------------- */
+
+static size_t word_slot(const struct trainer *t, const char *s)
+{
+    size_t i = (size_t)hash_str64(s) & (t->cap - 1);
+    while (t->word[i].text && strcmp(t->word[i].text, s))
+        i = (i + 1) & (t->cap - 1);
+    return i;
+}
 
 static void count_word(void *user, const char *s, size_t n)
 {
@@ -37,26 +63,18 @@ static void count_word(void *user, const char *s, size_t n)
         size_t k = t->cap;
         t->cap = k ? 2 * k : 4096;
         t->word = xcalloc(t->cap, sizeof *t->word);
-        for (size_t i = 0; i < k; i++) {
-            if (!old[i].text)
-                continue;
-            size_t j = hash_str64(old[i].text) & (t->cap - 1);
-            while (t->word[j].text)
-                j = (j + 1) & (t->cap - 1);
-            t->word[j] = old[i];
-        }
+        for (size_t i = 0; i < k; i++)
+            if (old[i].text)
+                t->word[word_slot(t, old[i].text)] = old[i];
         free(old);
     }
     char *text = xasprintf("%.*s", (int)n, s);
-    size_t i = hash_str64(text) & (t->cap - 1);
-    while (t->word[i].text && strcmp(t->word[i].text, text))
-        i = (i + 1) & (t->cap - 1);
-    if (t->word[i].text) {
+    size_t i = word_slot(t, text);
+    if (t->word[i].text)
         free(text);
-    } else {
+    else
         t->word[i].text = text;
-        t->n++;
-    }
+    t->n += !t->word[i].count;
     t->word[i].count++;
 }
 
@@ -65,195 +83,307 @@ static int by_text(const void *a, const void *b)
     return strcmp(((const struct word *)a)->text, ((const struct word *)b)->text);
 }
 
-static void pack_words(struct trainer *t)
+/* Words in order, as symbols: bytes' characters, the last with "</w>". */
+static void split_words(struct trainer *t)
 {
+    int32_t id_of[BYTES];
+    for (int32_t i = 0; i < BYTES; i++)
+        id_of[byte_order((unsigned)i)] = i;
     size_t k = 0;
     for (size_t i = 0; i < t->cap; i++)
         if (t->word[i].text)
             t->word[k++] = t->word[i];
     qsort(t->word, k, sizeof *t->word, by_text);
-}
-
-/* 256 bytes, then the same at the end of a word: CLIP's order. */
-static void base_tokens(struct trainer *t, size_t size)
-{
-    t->token = xcalloc(size + BASE, sizeof *t->token);
-    unsigned order[256], k = 0;
-    for (unsigned b = 0; b < 256; b++)
-        if ((b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE)
-            order[k++] = b;
-    for (unsigned b = 0; b < 256; b++)
-        if (!((b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE))
-            order[k++] = b;
-    for (k = 0; k < 256; k++) {
-        t->token[k] = xstrdup(byte_char((uint8_t)order[k]));
-        t->token[256 + k] = xasprintf("%s</w>", byte_char((uint8_t)order[k]));
-    }
-    t->n_tokens = BASE;
-}
-
-static int32_t base_id(const struct trainer *t, const char *s, size_t n, bool last)
-{
-    for (int32_t i = 0; i < 256; i++)
-        if (!strncmp(t->token[i], s, n) && !t->token[i][n])
-            return last ? i + 256 : i;
-    return 0;
-}
-
-static void split_words(struct trainer *t)
-{
     for (size_t i = 0; i < t->n; i++) {
         struct word *w = &t->word[i];
         size_t len = strlen(w->text);
         w->sym = xcalloc(len, sizeof *w->sym);
         for (size_t at = 0; at < len;) {
-            size_t k = 1;
-            while (((unsigned char)w->text[at + k] & 0xC0) == 0x80)
-                k++;
-            w->sym[w->n++] = base_id(t, w->text + at, k, at + k == len);
-            at += k;
+            uint32_t c;
+            at += utf8_get(w->text + at, &c);
+            w->sym[w->n++] = id_of[byte_of_char(c)];
         }
+        w->sym[w->n - 1] += BYTES;
     }
 }
 
-struct pair {
-    uint64_t key, count; /* key: left << 32 | right, plus 1 */
-};
+/* ---- pairs -------------------------------------------------------------- */
 
-static uint64_t *pair_at(struct pair *table, size_t cap, int32_t l, int32_t r)
+static size_t pair_slot(const struct trainer *t, int32_t l, int32_t r)
 {
     uint64_t key = ((uint64_t)(uint32_t)l << 32 | (uint32_t)r) + 1;
-    size_t i = (key * 0x9E3779B97F4A7C15u >> 24) & (cap - 1);
-    while (table[i].key && table[i].key != key)
-        i = (i + 1) & (cap - 1);
-    table[i].key = key;
-    return &table[i].count;
+    size_t i = (size_t)(key * 0x9E3779B97F4A7C15u >> 32) & (t->n_slots - 1);
+    while (t->slot[i] && (t->pair[t->slot[i] - 1].left != l ||
+                          t->pair[t->slot[i] - 1].right != r))
+        i = (i + 1) & (t->n_slots - 1);
+    return i;
 }
 
-static bool smaller(const struct trainer *t, uint64_t a, uint64_t b)
+static uint32_t pair_of(struct trainer *t, int32_t l, int32_t r)
 {
-    int c = strcmp(t->token[(a - 1) >> 32], t->token[(b - 1) >> 32]);
+    if (2 * (t->n_pairs + 1) > t->n_slots) {
+        t->n_slots = t->n_slots ? 2 * t->n_slots : 4096;
+        free(t->slot);
+        t->slot = xcalloc(t->n_slots, sizeof *t->slot);
+        for (size_t i = 0; i < t->n_pairs; i++)
+            t->slot[pair_slot(t, t->pair[i].left, t->pair[i].right)] =
+                (uint32_t)i + 1;
+    }
+    size_t s = pair_slot(t, l, r);
+    if (!t->slot[s]) {
+        if (t->n_pairs == t->cap_pairs) {
+            t->cap_pairs = t->cap_pairs ? 2 * t->cap_pairs : 4096;
+            t->pair = xrealloc(t->pair, t->cap_pairs * sizeof *t->pair);
+        }
+        t->pair[t->n_pairs] = (struct pair) { .left = l, .right = r };
+        t->slot[s] = (uint32_t)++t->n_pairs;
+    }
+    return t->slot[s] - 1;
+}
+
+/* True when entry a (count ca) goes before entry b. */
+static bool better(const struct trainer *t, uint32_t a, int64_t ca, uint32_t b,
+                   int64_t cb)
+{
+    if (ca != cb)
+        return ca > cb;
+    const struct pair *x = &t->pair[a], *y = &t->pair[b];
+    int c = strcmp(t->token[x->left], t->token[y->left]);
     if (!c)
-        c = strcmp(t->token[(uint32_t)(a - 1)], t->token[(uint32_t)(b - 1)]);
+        c = strcmp(t->token[x->right], t->token[y->right]);
     return c < 0;
 }
 
-/* The pair to merge next; count 0 when there is none worth it. */
-static struct pair best_pair(const struct trainer *t)
+static void heap_push(struct trainer *t, uint32_t p)
 {
-    size_t total = 1024, cap = 1024;
-    for (size_t i = 0; i < t->n; i++)
-        total += t->word[i].n;
-    while (cap < 2 * total)
-        cap *= 2;
-    struct pair *table = xcalloc(cap, sizeof *table), best = { 0, 0 };
-    for (size_t i = 0; i < t->n; i++)
-        for (size_t k = 0; k + 1 < t->word[i].n; k++)
-            *pair_at(table, cap, t->word[i].sym[k], t->word[i].sym[k + 1]) +=
-                t->word[i].count;
-    for (size_t i = 0; i < cap; i++)
-        if (table[i].count > best.count ||
-            (table[i].count && table[i].count == best.count &&
-             smaller(t, table[i].key, best.key)))
-            best = table[i];
-    free(table);
-    return best;
+    if (t->n_heap == t->cap_heap) {
+        t->cap_heap = t->cap_heap ? 2 * t->cap_heap : 4096;
+        t->heap = xrealloc(t->heap, t->cap_heap * sizeof *t->heap);
+        t->heap_count = xrealloc(t->heap_count,
+                                 t->cap_heap * sizeof *t->heap_count);
+    }
+    int64_t c = t->pair[p].count;
+    size_t i = t->n_heap++;
+    for (; i; i = (i - 1) / 2) {
+        size_t up = (i - 1) / 2;
+        if (!better(t, p, c, t->heap[up], t->heap_count[up]))
+            break;
+        t->heap[i] = t->heap[up];
+        t->heap_count[i] = t->heap_count[up];
+    }
+    t->heap[i] = p;
+    t->heap_count[i] = c;
 }
 
-static void apply(struct trainer *t, struct pair p)
+static void heap_drop_top(struct trainer *t)
 {
-    int32_t l = (int32_t)((p.key - 1) >> 32), r = (int32_t)(uint32_t)(p.key - 1);
-    int32_t id = (int32_t)t->n_tokens;
-    t->token[t->n_tokens++] = xasprintf("%s%s", t->token[l], t->token[r]);
-    str_add(&t->merges, t->n_merges++ ? "," : "");
-    char *line = xasprintf("%s %s", t->token[l], t->token[r]);
-    str_add_json(&t->merges, line);
-    free(line);
-    for (size_t i = 0; i < t->n; i++) {
-        struct word *w = &t->word[i];
-        size_t k = 0;
-        for (size_t j = 0; j < w->n; j++) {
-            bool hit = j + 1 < w->n && w->sym[j] == l && w->sym[j + 1] == r;
-            w->sym[k++] = hit ? id : w->sym[j];
-            j += hit;
-        }
-        w->n = k;
+    uint32_t p = t->heap[--t->n_heap];
+    int64_t c = t->heap_count[t->n_heap];
+    size_t i = 0;
+    for (;;) {
+        size_t k = 2 * i + 1;
+        if (k >= t->n_heap)
+            break;
+        if (k + 1 < t->n_heap && better(t, t->heap[k + 1], t->heap_count[k + 1],
+                                        t->heap[k], t->heap_count[k]))
+            k++;
+        if (!better(t, t->heap[k], t->heap_count[k], p, c))
+            break;
+        t->heap[i] = t->heap[k];
+        t->heap_count[i] = t->heap_count[k];
+        i = k;
     }
+    t->heap[i] = p;
+    t->heap_count[i] = c;
+}
+
+/* Adds `by` occurrences of every pair of word w, and notes the word. */
+static void count_pairs(struct trainer *t, uint32_t w, int64_t by)
+{
+    const struct word *d = &t->word[w];
+    for (uint32_t i = 0; i + 1 < d->n; i++) {
+        struct pair *p = &t->pair[pair_of(t, d->sym[i], d->sym[i + 1])];
+        p->count += by;
+        if (by < 0 || (p->n_words && p->word[p->n_words - 1] == w))
+            continue;
+        if (p->n_words == p->cap_words) {
+            p->cap_words = p->cap_words ? 2 * p->cap_words : 4;
+            p->word = xrealloc(p->word, p->cap_words * sizeof *p->word);
+        }
+        p->word[p->n_words++] = w;
+    }
+}
+
+/* The pair to merge next, or -1 when none stands there twice. Entries whose
+ * count has changed since are put back with the true one. */
+static int64_t best_pair(struct trainer *t)
+{
+    while (t->n_heap) {
+        uint32_t p = t->heap[0];
+        bool stale = t->heap_count[0] != t->pair[p].count;
+        if (!stale && t->pair[p].count < 2)
+            return -1;
+        heap_drop_top(t);
+        if (!stale)
+            return p;
+        if (t->pair[p].count > 1)
+            heap_push(t, p);
+    }
+    return -1;
+}
+
+static bool merge_in_word(struct word *w, int32_t l, int32_t r, int32_t id)
+{
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < w->n; i++) {
+        bool hit = i + 1 < w->n && w->sym[i] == l && w->sym[i + 1] == r;
+        w->sym[k++] = hit ? id : w->sym[i];
+        i += hit;
+    }
+    bool any = k != w->n;
+    w->n = k;
+    return any;
+}
+
+static bool holds(const struct word *w, int32_t l, int32_t r)
+{
+    for (uint32_t i = 0; i + 1 < w->n; i++)
+        if (w->sym[i] == l && w->sym[i + 1] == r)
+            return true;
+    return false;
+}
+
+static void apply(struct trainer *t, uint32_t index)
+{
+    int32_t l = t->pair[index].left, r = t->pair[index].right;
+    int32_t id = t->n_tokens;
+    uint32_t *words = t->pair[index].word, n = t->pair[index].n_words;
+    size_t known = t->n_pairs;
+    t->token[t->n_tokens++] = xasprintf("%s%s", t->token[l], t->token[r]);
+    tokenizer_json_merge(&t->merges, t->token[l], t->token[r], id == BASE);
+    t->pair[index].word = NULL; // nothing of it is left
+    t->pair[index].n_words = t->pair[index].cap_words = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct word *w = &t->word[words[i]];
+        if (!holds(w, l, r))
+            continue;
+        count_pairs(t, words[i], -(int64_t)w->count);
+        merge_in_word(w, l, r, id);
+        count_pairs(t, words[i], (int64_t)w->count);
+    }
+    free(words);
+    for (size_t p = known; p < t->n_pairs; p++)
+        heap_push(t, (uint32_t)p);
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+/* 256 bytes, then the same at the end of a word: CLIP's order. */
+static void base_tokens(struct trainer *t, uint32_t size)
+{
+    t->token = xcalloc(size, sizeof *t->token);
+    for (unsigned i = 0; i < BYTES; i++) {
+        const char *c = byte_char(byte_order(i));
+        t->token[i] = xstrdup(c);
+        t->token[BYTES + i] = xasprintf("%s</w>", c);
+    }
+    t->n_tokens = BASE;
+}
+
+static void learn(struct trainer *t, uint32_t size)
+{
+    for (uint32_t w = 0; w < t->n; w++)
+        count_pairs(t, w, (int64_t)t->word[w].count);
+    for (size_t p = 0; p < t->n_pairs; p++)
+        heap_push(t, (uint32_t)p);
+    int64_t p;
+    while ((uint32_t)t->n_tokens + SPECIALS < size && (p = best_pair(t)) >= 0)
+        apply(t, (uint32_t)p);
 }
 
 static char *to_json(const struct trainer *t)
 {
-    size_t n = t->n_tokens;
+    uint32_t n = (uint32_t)t->n_tokens;
     struct str s = { 0 };
-    static const char special[] =
-        "{\"id\":%zu,\"content\":\"%s\",\"single_word\":false,\"lstrip\":false,"
-        "\"rstrip\":false,\"normalized\":true,\"special\":true}";
-    str_add(&s, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,"
-                "\"added_tokens\":[");
-    char *a = xasprintf(special, n, "<|startoftext|>");
-    char *b = xasprintf(special, n + 1, "<|endoftext|>");
-    str_addf(&s, "%s,%s],", a, b);
-    free(a);
-    free(b);
-    str_add(&s, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":"
-                "\"NFC\"},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+\"},"
-                "\"content\":\" \"},{\"type\":\"Lowercase\"}]},");
-    str_add(&s, "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
-                "\"Split\",\"pattern\":{\"Regex\":");
-    str_add_json(&s, CLIP_PATTERN);
-    str_add(&s, "},\"behavior\":\"Removed\",\"invert\":true},{\"type\":\"ByteLevel\","
-                "\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}]},");
-    str_addf(&s, "\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":["
-                 "\"<|endoftext|>\",%zu],\"cls\":[\"<|startoftext|>\",%zu],"
-                 "\"trim_offsets\":false,\"add_prefix_space\":false},", n + 1, n);
-    str_add(&s, "\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,"
-                "\"trim_offsets\":true,\"use_regex\":true},\"model\":{\"type\":\"BPE\","
-                "\"dropout\":null,\"unk_token\":\"<|endoftext|>\","
-                "\"continuing_subword_prefix\":\"\",\"end_of_word_suffix\":\"</w>\","
-                "\"fuse_unk\":false,\"byte_fallback\":false,\"vocab\":{");
-    for (size_t i = 0; i < n; i++) {
-        str_add(&s, i ? "," : "");
+    tokenizer_json_begin(&s, n, n + 1);
+    str_add(&s, "\"vocab\":{");
+    for (uint32_t i = 0; i < n; i++) {
         str_add_json(&s, t->token[i]);
-        str_addf(&s, ":%zu", i);
+        str_addf(&s, ":%u,\n", i);
     }
-    str_addf(&s, ",\"<|startoftext|>\":%zu,\"<|endoftext|>\":%zu},\"merges\":[%s]}}", n,
-             n + 1, t->merges.s ? t->merges.s : "");
+    str_addf(&s, "\"" TOKEN_BOS "\":%u,\n\"" TOKEN_EOS "\":%u},\n\"merges\":[", n,
+             n + 1);
+    str_add(&s, t->merges.s ? t->merges.s : "");
+    str_add(&s, "]}}\n");
     return s.s;
+}
+
+static void trainer_clear(struct trainer *t)
+{
+    for (size_t i = 0; t->word && i < (t->token ? t->n : t->cap); i++) {
+        free(t->word[i].text);
+        free(t->word[i].sym);
+    }
+    for (int32_t i = 0; i < t->n_tokens; i++)
+        free(t->token[i]);
+    for (size_t i = 0; i < t->n_pairs; i++)
+        free(t->pair[i].word);
+    free(t->word);
+    free(t->token);
+    free(t->pair);
+    free(t->slot);
+    free(t->heap);
+    free(t->heap_count);
+    str_free(&t->merges);
+}
+
+/* CLIP's normalizer and pre-tokenizer: those of a tokenizer without merges. */
+static mohs_status clip_rules(struct tokenizer **out, struct mohs_error *err)
+{
+    struct str s = { 0 };
+    tokenizer_json_begin(&s, 0, 1);
+    str_add(&s, "\"vocab\":{\"" TOKEN_BOS "\":0,\"" TOKEN_EOS "\":1},"
+                "\"merges\":[]}}");
+    mohs_status st = tokenizer_parse(s.s, s.n, "clip", out, err);
+    str_free(&s);
+    return st;
+}
+
+static void count_text(const struct tokenizer *rules, struct matcher *m,
+                       const char *text, struct trainer *t)
+{
+    struct word_visit v = { count_word, t };
+    struct str s = { 0 };
+    utf8_repair(text, strlen(text), &s);
+    normalizer_run(&rules->normal, m, &s);
+    pretokenizer_run(&rules->pre, m, s.s, s.n, &v);
+    str_free(&s);
 }
 
 mohs_status tokenizer_train(const char *const *texts, size_t n, uint32_t size,
                             char **json, struct mohs_error *err)
 {
     struct trainer t = { 0 };
-    if (size < BASE + SPECIALS || size > TOKENS_MAX)
-        return mohs_fail(err, MOHS_E_ARG, "tokenizer: a vocabulary of %u; at least %d",
-                         size, BASE + SPECIALS);
-    struct tokenizer *rules = xcalloc(1, sizeof *rules);
-    mohs_status st = tokenizer_clip_steps(rules, err);
-    for (size_t i = 0; i < n && st >= 0; i++)
-        tokenizer_words(rules, texts[i], strlen(texts[i]), count_word, &t);
+    struct tokenizer *rules;
+    if (size < BASE + SPECIALS || size > TOKEN_ID_MAX)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "tokenizer: a vocabulary of %u entries, not %d..%d", size,
+                         BASE + SPECIALS, TOKEN_ID_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (strlen(texts[i]) > TEXT_MAX)
+            return mohs_fail(err, MOHS_E_ARG,
+                             "tokenizer: text %zu has %zu bytes, the limit is %d",
+                             i, strlen(texts[i]), TEXT_MAX);
+    RET_IF_ERR(clip_rules(&rules, err));
+    struct matcher *m = matcher_new();
+    for (size_t i = 0; i < n; i++)
+        count_text(rules, m, texts[i], &t);
+    matcher_free(m);
     tokenizer_free(rules);
-    if (st < 0)
-        goto out;
-    pack_words(&t);
     base_tokens(&t, size);
     split_words(&t);
-    while (t.n_tokens + SPECIALS < size) {
-        struct pair p = best_pair(&t);
-        if (p.count < 2)
-            break;
-        apply(&t, p);
-    }
+    learn(&t, size);
     *json = to_json(&t);
-out:
-    for (size_t i = 0; i < t.n; i++) {
-        free(t.word[i].text);
-        free(t.word[i].sym);
-    }
-    for (size_t i = 0; i < t.n_tokens; i++)
-        free(t.token[i]);
-    free(t.word);
-    free(t.token);
-    str_free(&t.merges);
-    return st;
+    trainer_clear(&t);
+    return MOHS_OK;
 }

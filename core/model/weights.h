@@ -1,51 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of struct mohs_weights, for this room's files and tests. */
+/* What weights.c and safetensors.c share. */
 #ifndef CORE_WEIGHTS_H
 #define CORE_WEIGHTS_H
 
 #include <jansson.h>
+#include <pthread.h>
 
 #include "model/model.h"
 
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_I64, DTYPE_I32,
-             DTYPE_OTHER };
+enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I64, DT_I32, DT_I16, DT_I8,
+             DT_U64, DT_U32, DT_U16, DT_U8, DT_BOOL, DT_F8_E5M2, DT_F8_E4M3,
+             DT_COUNT };
 
-struct weight {
+struct dtype_info {
+    const char *name;
+    uint32_t bytes;
+};
+extern const struct dtype_info dtype_table[DT_COUNT];
+
+enum { WEIGHTS_DIMS_MAX = 5 };
+
+struct wtensor {
     char *name;
-    enum dtype type;
-    uint32_t n_dims, dims[MOHS_DIMS_MAX];
-    const uint8_t *data; /* little-endian, in a mapping or owned */
-    float *owned;
+    enum dtype dtype;
+    uint32_t n_dims, dims[WEIGHTS_DIMS_MAX];
+    uint64_t count;      /* elements */
+    const uint8_t *data; /* count * bytes, any alignment */
+    uint8_t *own;        /* data, when it is not in a mapping */
 };
 
-struct mapping {
-    const void *data;
+struct wmap {
+    void *p;
     size_t n;
 };
 
 struct mohs_weights {
-    char *path, *dir;
-    bool lone; /* one file, not a directory */
-    struct weight *tensor;
+    char *path;
+    struct wtensor *v;
     size_t n, cap;
-    uint32_t *slot; /* open hash of tensor index + 1 */
-    size_t n_slots;
-    struct mapping *map;
+    uint32_t *slot; /* open addressing: index + 1, 0 when free */
+    size_t n_slots; /* a power of two */
+    struct wmap *map;
     size_t n_maps;
-    json_t *config, *meta;
-    char *config_text, *tokenizer_text, *preprocessor_text;
-    struct hash128 hash;
+    json_t *meta; /* object of strings */
+    char *config, *tokenizer, *preprocessor;
+    json_t *config_json;
+    pthread_mutex_t lock; /* of the two fields below */
     bool hashed;
+    struct hash128 hash;
 };
 
-uint64_t weight_count(const struct weight *t);
-unsigned weight_bytes(enum dtype t);
-/* Adds the tensors of a safetensors image in memory, which must outlive w. */
-mohs_status safetensors_parse(struct mohs_weights *w, const char *path,
-                              const uint8_t *p, uint64_t n, struct mohs_error *err);
-/* Directory that the model's other files lie in. */
-const char *weights_dir(const struct mohs_weights *w);
-float half_to_float(uint16_t h);
-uint16_t float_to_half(float f); /* to nearest even */
+/* The tensor of that name, or NULL. */
+struct wtensor *weights_find(const struct mohs_weights *w, const char *name);
+/* Adds a tensor; takes t->name and t->own even on failure. A name already
+ * there is an error. */
+mohs_status weights_add(struct mohs_weights *w, const struct wtensor *t,
+                        struct mohs_error *err);
+/* Converts n elements to float32. */
+mohs_status dtype_to_f32(enum dtype d, const uint8_t *in, float *out, uint64_t n,
+                         struct mohs_error *err);
+/* Round to nearest even; values past the largest half become infinity. */
+uint16_t half_from_float(float f);
+void half_to_float(const uint8_t *in, float *out, uint64_t n);
+void bfloat_to_float(const uint8_t *in, float *out, uint64_t n);
+
+/* Checks the bytes of a safetensors file and adds its tensors (borrowed from
+ * `data`) and metadata. `name` is for messages. */
+mohs_status safetensors_parse(struct mohs_weights *w, const uint8_t *data,
+                              size_t n, const char *name,
+                              struct mohs_error *err);
+/* Maps a file, which then belongs to w, and parses it. */
+mohs_status safetensors_map(struct mohs_weights *w, const char *path,
+                            struct mohs_error *err);
+
+/* Parses JSON text of at most `max` bytes: no duplicate keys, an object at
+ * the top. NULL and *err on failure. */
+json_t *json_text(const char *s, size_t n, const char *name,
+                  struct mohs_error *err);
 
 #endif

@@ -21,8 +21,8 @@ struct mohs_weights_api {
     mohs_status (*read)(const struct mohs_weights *w, const char *name,
                         float *out, uint64_t count, struct mohs_error *err);
     /* Configuration values by dotted path ("vision_config.hidden_size").
-     * Return 1 when found with the right type, 0 when absent, -1 when the
-     * type is wrong. Strings are borrowed for the life of the weights. */
+     * Return 1 when found with the right type (true and false are numbers),
+     * 0 when absent or null, -1 when the type is wrong. Strings are borrowed for the life of the weights. */
     int32_t (*config_number)(const struct mohs_weights *w, const char *path,
                              double *out);
     int32_t (*config_string)(const struct mohs_weights *w, const char *path,
