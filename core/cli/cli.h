@@ -97,8 +97,9 @@ char *cli_data_dir(size_t i);
 /* Takes b: writes it to stdout and frees it. */
 void print_str(struct str *b);
 
-extern const struct cli_command command_cache, command_corrupt, command_devices,
-    command_doctor, command_help, command_info, command_list, command_plugin,
-    command_report, command_results;
+extern const struct cli_command command_cache, command_corrupt, command_data,
+    command_devices, command_doctor, command_embed, command_help, command_info,
+    command_list, command_lua, command_plugin, command_report, command_results,
+    command_run;
 
 #endif

@@ -5,7 +5,10 @@
 #include "cli/cli.h"
 
 const struct cli_command *const cli_commands[] = {
+    &command_run,
+    &command_embed,
     &command_corrupt,
+    &command_data,
     &command_results,
     &command_report,
     &command_cache,
@@ -14,6 +17,7 @@ const struct cli_command *const cli_commands[] = {
     &command_plugin,
     &command_devices,
     &command_doctor,
+    &command_lua,
     &command_help,
     NULL,
 };

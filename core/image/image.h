@@ -38,6 +38,13 @@ mohs_status image_encode_png(const struct image *im, struct str *out,
 mohs_status image_encode_jpeg(const struct image *im, int quality,
                               struct str *out, struct mohs_error *err);
 
+/* 16-bit grey PNG, for depth maps; *out is malloc'ed. */
+mohs_status image_encode_png16(const uint16_t *grey, uint32_t width, uint32_t height,
+                               struct str *out, struct mohs_error *err);
+mohs_status image_decode_png16(const void *data, size_t n, const char *name,
+                               uint32_t *width, uint32_t *height, uint16_t **out,
+                               struct mohs_error *err);
+
 enum image_filter { FILTER_NEAREST, FILTER_BOX, FILTER_BILINEAR, FILTER_BICUBIC,
                     FILTER_LANCZOS };
 /* Pillow's Image.resize((w, h), filter): 22-bit fixed point, bit-exact. */

@@ -188,3 +188,92 @@ mohs_status image_write_png(const char *path, const struct image *im,
     str_free(&s);
     return st;
 }
+
+/* ---- 16-bit grey: depth maps ---- */
+
+mohs_status image_encode_png16(const uint16_t *grey, uint32_t width, uint32_t height,
+                               struct str *out, struct mohs_error *err)
+{
+    struct reader r = { 0 };
+    png_structp p = png_create_write_struct(PNG_LIBPNG_VER_STRING, &r, on_error,
+                                            on_warning);
+    png_infop info = p ? png_create_info_struct(p) : NULL;
+    uint8_t *volatile row = xmalloc((size_t)width * 2);
+    volatile mohs_status st = MOHS_OK;
+    if (!info) {
+        st = mohs_fail(err, MOHS_E_NOMEM, "png: no memory");
+        goto out;
+    }
+    if (setjmp(png_jmpbuf(p))) {
+        st = mohs_fail(err, MOHS_E_FORMAT, "png: %s", r.text);
+        goto out;
+    }
+    png_set_write_fn(p, out, gather, no_flush);
+    png_set_IHDR(p, info, width, height, 16, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_compression_level(p, 3);
+    png_set_filter(p, 0, PNG_FILTER_SUB);
+    png_write_info(p, info);
+    for (uint32_t y = 0; y < height; y++) {
+        for (uint32_t x = 0; x < width; x++) {
+            uint16_t v = grey[(size_t)y * width + x];
+            row[2 * x] = (uint8_t)(v >> 8);
+            row[2 * x + 1] = (uint8_t)v;
+        }
+        png_write_row(p, row);
+    }
+    png_write_end(p, info);
+out:
+    png_destroy_write_struct(&p, &info);
+    free(row);
+    return st;
+}
+
+mohs_status image_decode_png16(const void *data, size_t n, const char *name,
+                               uint32_t *width, uint32_t *height, uint16_t **out,
+                               struct mohs_error *err)
+{
+    struct reader r = { data, n, 0, { 0 } };
+    png_structp p = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error,
+                                           on_warning);
+    png_infop info = p ? png_create_info_struct(p) : NULL;
+    uint8_t *volatile all = NULL;
+    png_bytep *volatile rows = NULL;
+    volatile mohs_status st = MOHS_OK;
+    if (!info) {
+        png_destroy_read_struct(&p, NULL, NULL);
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory", name);
+    }
+    if (setjmp(png_jmpbuf(p))) {
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", name, r.text);
+        goto out;
+    }
+    png_set_read_fn(p, &r, feed);
+    png_read_info(p, info);
+    uint64_t w = png_get_image_width(p, info), h = png_get_image_height(p, info);
+    if (png_get_color_type(p, info) != PNG_COLOR_TYPE_GRAY ||
+        png_get_bit_depth(p, info) != 16 || w * h > IMAGE_MAX_PIXELS) {
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: not a 16-bit grey PNG", name);
+        goto out;
+    }
+    all = try_calloc(w * h, 2, name, err);
+    rows = try_calloc(h, sizeof *rows, name, err);
+    if (!all || !rows) {
+        st = MOHS_E_NOMEM;
+        goto out;
+    }
+    for (uint64_t y = 0; y < h; y++)
+        rows[y] = all + y * w * 2;
+    png_read_image(p, rows);
+    for (uint64_t i = 0; i < w * h; i++)
+        ((uint16_t *)(void *)all)[i] = (uint16_t)(all[2 * i] << 8 | all[2 * i + 1]);
+    *width = (uint32_t)w;
+    *height = (uint32_t)h;
+    *out = (uint16_t *)(void *)all;
+    all = NULL;
+out:
+    png_destroy_read_struct(&p, &info, NULL);
+    free(all);
+    free((void *)rows);
+    return st;
+}

@@ -86,7 +86,7 @@ static int l_emoji_scenes(lua_State *L)
         .train = (uint32_t)field_number(L, 1, "train", 20000, 0, 1e7),
         .val = (uint32_t)field_number(L, 1, "val", 1000, 0, 1e6),
         .test = (uint32_t)field_number(L, 1, "test", 1000, 0, 1e6),
-        .captions = (uint32_t)field_number(L, 1, "captions", 5, 5, 12),
+        .captions = (uint32_t)field_number(L, 1, "captions", 5, 5, 8),
     };
     if (!o.out)
         return luaL_error(L, "data.emoji_scenes: field 'out' is needed");

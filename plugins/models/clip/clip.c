@@ -30,7 +30,14 @@ struct clip {
     int sigmoid; /* has logit_bias */
 };
 
+/* The host's table: the same for every call, set whenever a host comes by. */
 static const struct mohs_weights_api *weights;
+
+static int find_weights(const struct mohs_host *host)
+{
+    weights = host->get_extension(host, MOHS_EXT_WEIGHTS);
+    return weights != NULL;
+}
 
 /* ---- configuration ---- */
 
@@ -129,7 +136,8 @@ static int has_tensor(const struct mohs_weights *w, const char *name)
 static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
 {
     const char *type = "";
-    (void)host;
+    if (!find_weights(host))
+        return 0;
     weights->config_string(w, "model_type", &type);
     if (!strcmp(type, "clip"))
         return 90;
@@ -191,8 +199,12 @@ static mohs_status create(const struct mohs_host *host, const void *params,
     struct clip *c = calloc(1, sizeof *c);
     struct reader r = { w, "", MOHS_OK, err };
     double x = 512;
-    (void)host;
     (void)params;
+    if (!find_weights(host)) {
+        free(c);
+        return mohs_fail(err, MOHS_E_UNSUPPORTED, "clip: the host has no %s",
+                         MOHS_EXT_WEIGHTS);
+    }
     if (!c)
         return mohs_fail(err, MOHS_E_NOMEM, "clip: no memory");
     read_tower(&r, "vision_config", &c->image, 768);
@@ -502,14 +514,6 @@ static const struct mohs_item clip = {
     .ops = &ops,
 };
 
-static mohs_status init(const struct mohs_host *host, struct mohs_error *err)
-{
-    weights = host->get_extension(host, MOHS_EXT_WEIGHTS);
-    return weights ? MOHS_OK
-                   : mohs_fail(err, MOHS_E_UNSUPPORTED, "clip: the host has no %s",
-                               MOHS_EXT_WEIGHTS);
-}
-
 static const struct mohs_item *const items[] = { &clip, NULL };
 static const struct mohs_plugin plugin = {
     .size = sizeof plugin,
@@ -519,7 +523,6 @@ static const struct mohs_plugin plugin = {
     .version = "1.0",
     .license = "MIT",
     .items = items,
-    .init = init,
 };
 
 const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* COCO captions JSON: images[] {id, file_name}, annotations[] {image_id,
+ * caption}; an optional depth_file_name is relative to the captions file. */
+#include "config.h"
+
+#include "data/data.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "data/dataset.h"
+
+struct id_index {
+    json_int_t id;
+    uint32_t image;
+};
+
+static int by_id(const void *a, const void *b)
+{
+    json_int_t x = ((const struct id_index *)a)->id, y = ((const struct id_index *)b)->id;
+    return x < y ? -1 : x > y;
+}
+
+static mohs_status bad(const char *file, const char *list, size_t i, const char *what,
+                       struct mohs_error *err)
+{
+    return mohs_fail(err, MOHS_E_FORMAT, "%s: %s[%zu]: %s", file, list, i, what);
+}
+
+bool data_safe_name(const char *s)
+{
+    if (!*s || *s == '/')
+        return false;
+    for (const char *p = s; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n == 2 && p[0] == '.' && p[1] == '.')
+            return false;
+        p += n + (p[n] == '/');
+    }
+    return true;
+}
+
+static mohs_status read_images(struct dataset *d, const json_t *root, const char *file,
+                               const char *dir, size_t limit, struct id_index **index,
+                               struct mohs_error *err)
+{
+    const json_t *list = json_object_get(root, "images");
+    size_t n = json_array_size(list);
+    if (!json_is_array(list) || !n)
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: no images", file);
+    if (n > UINT32_MAX / 2)
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: %zu images", file, n);
+    n = limit && limit < n ? limit : n;
+    d->image = arena_alloc(d->arena, n * sizeof *d->image);
+    *index = try_calloc(n, sizeof **index, file, err);
+    if (!*index)
+        return MOHS_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *o = json_array_get(list, i), *id = json_object_get(o, "id");
+        const char *name = json_string_value(json_object_get(o, "file_name"));
+        const char *depth = json_string_value(json_object_get(o, "depth_file_name"));
+        if (!json_is_integer(id))
+            return bad(file, "images", i, "no integer id", err);
+        if (!name || !data_safe_name(name) || (depth && !data_safe_name(depth)))
+            return bad(file, "images", i, "bad file_name", err);
+        struct data_image *im = &d->image[i];
+        im->id = arena_strdup(d->arena, name);
+        im->path = arena_printf(d->arena, "%s/%s", d->root, name);
+        im->depth_path = depth ? arena_printf(d->arena, "%s/%s", dir, depth) : NULL;
+        im->key = hash_str64(name);
+        im->label = UINT32_MAX;
+        (*index)[i] = (struct id_index) { json_integer_value(id), (uint32_t)i };
+    }
+    d->n_images = n;
+    qsort(*index, n, sizeof **index, by_id);
+    for (size_t i = 1; i < n; i++)
+        if ((*index)[i].id == (*index)[i - 1].id)
+            return bad(file, "images", (*index)[i].image, "id used twice", err);
+    return MOHS_OK;
+}
+
+static mohs_status read_captions(struct dataset *d, const json_t *root, const char *file,
+                                 const struct id_index *index, uint32_t per_image,
+                                 struct mohs_error *err)
+{
+    const json_t *list = json_object_get(root, "annotations");
+    size_t n = json_array_size(list);
+    uint32_t *have = try_calloc(d->n_images, sizeof *have, file, err);
+    mohs_status st = MOHS_OK;
+    if (!have)
+        return MOHS_E_NOMEM;
+    if (!json_is_array(list) || !n)
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: no annotations", file);
+    d->text = arena_alloc(d->arena, (n ? n : 1) * sizeof *d->text);
+    for (size_t i = 0; st >= 0 && i < n; i++) {
+        const json_t *o = json_array_get(list, i), *id = json_object_get(o, "image_id");
+        const char *caption = json_string_value(json_object_get(o, "caption"));
+        struct id_index want = { json_integer_value(id), 0 };
+        if (!json_is_integer(id) || !caption) {
+            st = bad(file, "annotations", i, "needs image_id and caption", err);
+            break;
+        }
+        const struct id_index *hit = bsearch(&want, index, d->n_images, sizeof want, by_id);
+        if (!hit || (per_image && have[hit->image] >= per_image))
+            continue; // of an image beyond the limit, or one caption too many
+        uint32_t k = have[hit->image]++;
+        struct data_text *t = &d->text[d->n_texts++];
+        t->text = arena_strdup(d->arena, caption);
+        t->id = arena_printf(d->arena, "%s#%u", d->image[hit->image].id, k);
+        t->key = hash_str64(t->id);
+        t->image = hit->image;
+    }
+    if (st >= 0 && !d->n_texts)
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: no caption belongs to an image", file);
+    free(have);
+    return st;
+}
+
+mohs_status data_coco(const char *images, const char *json,
+                      uint32_t captions_per_image, size_t limit,
+                      struct dataset **out, struct mohs_error *err)
+{
+    json_error_t je;
+    struct id_index *index = NULL;
+    json_t *root = NULL;
+    char *text = NULL;
+    size_t n;
+    char *stem = path_stem(json), *dir = path_dir(json);
+    struct dataset *d = dataset_new(stem, images);
+    free(stem);
+    mohs_status st;
+    OUT_IF_ERR(file_read(json, (size_t)4 << 30, &text, &n, err));
+    root = json_loadb(text, n, 0, &je);
+    if (!root) {
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s:%d: %s", json, je.line, je.text);
+        goto out;
+    }
+    OUT_IF_ERR(read_images(d, root, json, dir, limit, &index, err));
+    OUT_IF_ERR(read_captions(d, root, json, index, captions_per_image, err));
+    dataset_hash(d);
+    *out = d;
+    d = NULL;
+out:
+    free(text);
+    free(index);
+    free(dir);
+    json_decref(root);
+    dataset_free(d);
+    return st;
+}

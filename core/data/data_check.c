@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* `mohs data check DIR`: what readers would find there. */
+#include "config.h"
+
+#include "data/data.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/dataset.h"
+
+struct finding {
+    struct str text, json;
+    size_t missing, found;
+};
+
+static void say(struct finding *f, const char *kind, const char *name, size_t images,
+                size_t texts, size_t classes, size_t missing)
+{
+    str_addf(&f->text, "%-8s %-24s %8zu images %8zu texts %6zu classes", kind, name, images,
+             texts, classes);
+    if (missing)
+        str_addf(&f->text, "  %zu files missing", missing);
+    str_add(&f->text, "\n");
+    str_add(&f->json, f->found ? ",\n    " : "\n    ");
+    str_addf(&f->json, "{\"kind\": \"%s\", \"name\": ", kind);
+    str_add_json(&f->json, name);
+    str_addf(&f->json, ", \"images\": %zu, \"texts\": %zu, \"classes\": %zu, "
+                       "\"missing\": %zu}", images, texts, classes, missing);
+    f->found++;
+    f->missing += missing;
+}
+
+static size_t missing_files(const struct dataset *d)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < d->n_images; i++)
+        n += !file_exists(d->image[i].path) ||
+             (d->image[i].depth_path && !file_exists(d->image[i].depth_path));
+    return n;
+}
+
+/* A captions file NAME.json goes with the folder NAME, else with DIR. */
+static void try_captions(struct finding *f, const char *dir, const char *file)
+{
+    struct dataset *d;
+    struct mohs_error err = MOHS_ERROR_INIT;
+    char *json = path_join(dir, file), *stem = path_stem(file);
+    char *images = path_join(dir, stem);
+    if (data_coco(dir_exists(images) ? images : dir, json, 0, 0, &d, &err) >= 0) {
+        say(f, "captions", file, d->n_images, d->n_texts, 0, missing_files(d));
+        dataset_free(d);
+    }
+    free(json);
+    free(stem);
+    free(images);
+}
+
+static void try_folder(struct finding *f, const char *dir, const char *name)
+{
+    struct dataset *d;
+    struct mohs_error err = MOHS_ERROR_INIT;
+    char *path = *name ? path_join(dir, name) : xstrdup(dir);
+    if (data_folder(path, 0, &d, &err) >= 0) {
+        say(f, "folder", *name ? name : ".", d->n_images, 0, d->n_classes, 0);
+        dataset_free(d);
+    }
+    free(path);
+}
+
+mohs_status data_check(const char *dir, bool json, struct mohs_error *err)
+{
+    char **entry;
+    size_t n;
+    struct finding f = { .missing = 0 };
+    RET_IF_ERR(dir_list(dir, &entry, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        char *path = path_join(dir, entry[i]);
+        if (str_ends(entry[i], ".json"))
+            try_captions(&f, dir, entry[i]);
+        else if (dir_exists(path))
+            try_folder(&f, dir, entry[i]);
+        free(path);
+    }
+    if (!f.found)
+        try_folder(&f, dir, "");
+    strv_free(entry);
+    if (json)
+        printf("{\n  \"version\": 1,\n  \"sets\": [%s\n  ]\n}\n", f.json.s ? f.json.s : "");
+    else
+        fputs(f.text.s ? f.text.s : "", stdout);
+    mohs_status st = MOHS_OK;
+    if (!f.found)
+        st = mohs_fail(err, MOHS_E_FORMAT,
+                       "%s: no captions file and no class folders in it", dir);
+    else if (f.missing)
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %zu files are missing", dir, f.missing);
+    str_free(&f.text);
+    str_free(&f.json);
+    return st;
+}

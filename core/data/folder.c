@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Image folders (one subfolder per class), depth maps, and what readers
+ * share. */
+#include "config.h"
+
+#include "data/data.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/dataset.h"
+#include "image/image.h"
+
+struct dataset *dataset_new(const char *name, const char *root)
+{
+    struct dataset *d = xcalloc(1, sizeof *d);
+    d->arena = arena_new();
+    d->name = arena_strdup(d->arena, name);
+    d->split = arena_strdup(d->arena, name);
+    d->root = arena_strdup(d->arena, root);
+    return d;
+}
+
+void dataset_free(struct dataset *d)
+{
+    if (!d)
+        return;
+    arena_free(d->arena);
+    free(d);
+}
+
+void dataset_hash(struct dataset *d)
+{
+    struct hasher *h = hasher_new();
+    hasher_u64(h, d->n_images);
+    for (size_t i = 0; i < d->n_images; i++) {
+        hasher_str(h, d->image[i].id);
+        hasher_u64(h, d->image[i].label);
+    }
+    hasher_u64(h, d->n_texts);
+    for (size_t i = 0; i < d->n_texts; i++) {
+        hasher_str(h, d->text[i].text);
+        hasher_u64(h, d->text[i].image);
+    }
+    for (size_t i = 0; i < d->n_classes; i++)
+        hasher_str(h, d->classes[i]);
+    d->hash = hasher_end(h);
+}
+
+static bool is_picture(const char *s)
+{
+    static const char *const ends[] = { ".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG",
+                                        ".JPEG", ".WEBP" };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (str_ends(s, ends[i]))
+            return true;
+    return false;
+}
+
+static void add_image(struct dataset *d, size_t *cap, const char *folder,
+                      const char *file, uint32_t label)
+{
+    if (d->n_images == *cap) {
+        // arenas do not grow in place: double into a fresh array
+        struct data_image *old = d->image;
+        *cap = *cap ? 2 * *cap : 1024;
+        d->image = arena_alloc(d->arena, *cap * sizeof *d->image);
+        if (old)
+            memcpy(d->image, old, d->n_images * sizeof *old);
+    }
+    struct data_image *im = &d->image[d->n_images++];
+    im->id = arena_printf(d->arena, "%s/%s", folder, file);
+    im->path = arena_printf(d->arena, "%s/%s", d->root, im->id);
+    im->key = hash_str64(im->id);
+    im->label = label;
+    im->depth_path = NULL;
+}
+
+/* Names from classnames.txt, one a line in folder order. */
+static mohs_status class_names(struct dataset *d, char **folder, size_t n,
+                               struct mohs_error *err)
+{
+    char *path = path_join(d->root, "classnames.txt"), *text = NULL;
+    mohs_status st = MOHS_OK;
+    size_t k = 0, len;
+    d->classes = arena_alloc(d->arena, (n ? n : 1) * sizeof *d->classes);
+    if (!file_exists(path)) {
+        for (; k < n; k++)
+            d->classes[k] = arena_strdup(d->arena, folder[k]);
+    } else {
+        st = file_read(path, 64u << 20, &text, &len, err);
+        for (char *p = text, *save = NULL; st >= 0; p = NULL) {
+            char *line = strtok_r(p, "\r\n", &save);
+            if (!line)
+                break;
+            if (k < n)
+                d->classes[k] = arena_strdup(d->arena, line);
+            k++;
+        }
+        if (st >= 0 && k != n)
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: %zu names for %zu class folders", path,
+                           k, n);
+    }
+    d->n_classes = n;
+    free(text);
+    free(path);
+    return st;
+}
+
+mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
+                        struct mohs_error *err)
+{
+    struct dataset *d = dataset_new(path_base(dir), dir);
+    char **entry = NULL;
+    size_t n = 0, k = 0, cap = 0;
+    mohs_status st;
+    OUT_IF_ERR(dir_list(dir, &entry, &n, err));
+    for (size_t i = 0; i < n; i++) { // keep the folders
+        char *path = path_join(dir, entry[i]);
+        if (dir_exists(path)) {
+            char *t = entry[k];
+            entry[k++] = entry[i];
+            entry[i] = t;
+        }
+        free(path);
+    }
+    if (!k) {
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: no class folders in it", dir);
+        goto out;
+    }
+    OUT_IF_ERR(class_names(d, entry, k, err));
+    for (size_t i = 0; i < k; i++) {
+        char *path = path_join(dir, entry[i]), **file;
+        size_t files;
+        st = dir_list(path, &file, &files, err);
+        free(path);
+        if (st < 0)
+            goto out;
+        for (size_t j = 0; j < files && (!limit || d->n_images < limit); j++)
+            if (is_picture(file[j]))
+                add_image(d, &cap, entry[i], file[j], (uint32_t)i);
+        strv_free(file);
+    }
+    if (!d->n_images) {
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: no pictures in its class folders", dir);
+        goto out;
+    }
+    dataset_hash(d);
+    *out = d;
+    d = NULL;
+out:
+    strv_free(entry);
+    dataset_free(d);
+    return st;
+}
+
+mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
+                       float **out, struct mohs_error *err)
+{
+    char *data;
+    size_t n;
+    uint16_t *raw;
+    RET_IF_ERR(file_read(path, (size_t)1 << 30, &data, &n, err));
+    mohs_status st = image_decode_png16(data, n, path, width, height, &raw, err);
+    free(data);
+    if (st < 0)
+        return st;
+    size_t count = (size_t)*width * *height;
+    float *d = try_calloc(count, sizeof *d, path, err);
+    for (size_t i = 0; d && i < count; i++) {
+        d[i] = (float)raw[i] / 1000.0f;
+        if (!raw[i]) {
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: depth 0 at pixel %zu", path, i);
+            break;
+        }
+    }
+    free(raw);
+    if (!d || st < 0) {
+        free(d);
+        return st < 0 ? st : MOHS_E_NOMEM;
+    }
+    *out = d;
+    return MOHS_OK;
+}
