@@ -194,7 +194,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     struct encoder *enc = NULL;
     mohs_status st;
     OUT_IF_ERR(read_options(c, &e, err));
-    OUT_IF_ERR(session_registry(c, &r, err));
+    OUT_IF_ERR(cli_registry(c, &r, err));
     OUT_IF_ERR(encoder_open(r, e.plugin, e.model, &enc, err));
     encoder_limits(enc, e.memory, (uint32_t)e.batch);
     bool text_tap = e.tap && !strncmp(e.tap, "text.", 5);

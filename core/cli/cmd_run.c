@@ -113,7 +113,7 @@ static mohs_status run_recipe(struct cli *c, struct mohs_error *err)
         goto out;
     }
     default_paths(&r, path);
-    OUT_IF_ERR(session_registry(c, &reg, err));
+    OUT_IF_ERR(cli_registry(c, &reg, err));
     OUT_IF_ERR(eval_open(reg, &r.eval, &e, err));
     const char **args = xcalloc(c->n_args, sizeof *args);
     for (size_t i = 1; i < c->n_args; i++)
@@ -155,7 +155,7 @@ static mohs_status run_repl(struct cli *c, struct mohs_error *err)
     OUT_IF_ERR(read_options(c, &r, err));
     OUT_IF_ERR(opt_count(c, 0, 0, err));
     default_paths(&r, NULL);
-    OUT_IF_ERR(session_registry(c, &reg, err));
+    OUT_IF_ERR(cli_registry(c, &reg, err));
     OUT_IF_ERR(eval_open(reg, &r.eval, &e, err));
     OUT_IF_ERR(lua_host_new(reg, e, &r.eval, &r.lua, &h, err));
     OUT_IF_ERR(lua_host_chunk(h, "mohs = require 'mohs'", err));

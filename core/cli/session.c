@@ -8,18 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/graph.h"
-#include "model/model.h"
-
-mohs_status session_registry(struct cli *c, struct registry **out,
-                             struct mohs_error *err)
-{
-    RET_IF_ERR(cli_registry(c, out, err));
-    registry_extend(*out, MOHS_EXT_GRAPH, &graph_api);
-    registry_extend(*out, MOHS_EXT_WEIGHTS, &weights_api);
-    return MOHS_OK;
-}
-
 mohs_status session_bytes(struct cli *c, const char *name, const char *value,
                           uint64_t *out, struct mohs_error *err)
 {

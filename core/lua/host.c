@@ -75,15 +75,17 @@ char *lua_find(const char *recipe, const char *path)
         return xstrdup(path);
     if (*path == '/')
         return NULL;
-    char *found = NULL;
+    char *found = NULL, *dir;
     if (recipe) {
-        char *dir = path_dir(recipe);
+        dir = path_dir(recipe);
         found = try_under(dir, path);
         free(dir);
     }
-    if (!found)
-        found = try_under(getenv("MOHS_DATA_DIR"), path);
-    return found ? found : try_under(PKGDATADIR, path);
+    for (size_t i = 0; !found && (dir = data_dir(i)); i++) {
+        found = try_under(dir, path);
+        free(dir);
+    }
+    return found;
 }
 
 char *lua_find_recipe(const char *name)

@@ -33,8 +33,8 @@ mohs_status lua_host_run(struct lua_host *h, struct mohs_error *err);
 mohs_status lua_host_chunk(struct lua_host *h, const char *text,
                            struct mohs_error *err);
 
-/* Finds a file as recipes name it: as given, beside the recipe, under
- * MOHS_DATA_DIR, under the installed data directory. Fresh, or NULL. */
+/* Finds a file as recipes name it: as given, beside the recipe, in the
+ * directories of data_dir(). Fresh, or NULL. */
 char *lua_find(const char *recipe, const char *path);
 /* A recipe by path or by bare name ("quickstart"). Fresh, or NULL. */
 char *lua_find_recipe(const char *name);

@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: MIT
+-- Trains twins from scratch, clean and feature-adversarial, with several
+-- seeds, and compares them in retrieval under corruptions and attacks.
+local mohs = require "mohs"
+local scenes_clip = require "scenes_clip"
+mohs.require_api "1.0"
+
+local args = mohs.args {
+  scale = "small",            -- smoke, small, full
+  seeds = 0,                  -- 0: as many as the scale says
+  data = "scenes",            -- made when missing
+  out = "twins",              -- where checkpoints go
+  report = "twins.html",
+  eps = 0.1,                  -- relative L2 radius, per token
+  inner = 1,                  -- steps up the loss
+  kl = 0,                     -- weight of the symmetric KL
+  taps = "image.patch,text.token",
+  test = 0,                   -- test images; 0: as the scale says
+}
+
+local scales = {
+  smoke = { train = 256, val = 64, test = 64, steps = 12, batch = 32, width = 64,
+            image_layers = 1, text_layers = 1, seeds = 1, vocab = 700 },
+  small = { train = 20000, val = 1000, test = 1000, steps = 800, batch = 256,
+            width = 192, image_layers = 4, text_layers = 3, seeds = 1, vocab = 2048 },
+  full  = { train = 20000, val = 1000, test = 1000, steps = 2400, batch = 256,
+            width = 192, image_layers = 4, text_layers = 3, seeds = 3, vocab = 2048 },
+}
+local s = scales[args.scale]
+if not s then error("scale must be smoke, small or full, not " .. args.scale) end
+local seeds = args.seeds > 0 and args.seeds or s.seeds
+
+mohs.data.emoji_scenes { out = args.data, train = s.train, val = s.val, test = s.test }
+local function split(name, limit)
+  return mohs.data.coco { images = args.data .. "/" .. name, name = "scenes/" .. name,
+                          captions = args.data .. "/" .. name .. ".json", limit = limit }
+end
+local train, val = split("train"), split("val")
+local test = split("test", args.test > 0 and args.test or s.test)
+local tokenizer, vocab = mohs.tokenizer { data = train, size = s.vocab }
+local config = scenes_clip.config(vocab, s)
+
+-- A clean warm-up first: with an adversary from step 0 training stalls.
+local start = s.steps // 3
+local arms = {
+  { name = "clean" },
+  { name = "adversarial", adversary = {
+      taps = args.taps, norm = "l2", eps = args.eps, steps = args.inner,
+      kl = args.kl, start = start, ramp = s.steps // 4 } },
+}
+
+local retrieval = mohs.metric("retrieval", { k = { 1, 5, 10 } })
+for seed = 1, seeds do
+  for _, arm in ipairs(arms) do
+    local name = ("%s-%d"):format(arm.name, seed)
+    local path = mohs.train {
+      model = "clip", config = config, tokenizer = tokenizer,
+      preprocessor = scenes_clip.preprocessor(), data = train, validate = val,
+      out = ("%s/%s.safetensors"):format(args.out, name), label = name,
+      seed = seed, steps = s.steps, batch = s.batch, warmup = s.steps // 10,
+      lr = 1e-3, weight_decay = 0.1, ema = 0.99, crop = 0.8,
+      validate_every = s.steps // 4, adversary = arm.adversary,
+    }
+    if not mohs.planning() then
+      local model = mohs.model { weights = path, label = name }
+      local axes = { arm = arm.name, seed = tostring(seed) }
+      mohs.cell { model = model, data = test, metric = retrieval, axes = axes }
+      for c in mohs.each(mohs.corruptions.quick, 1, 5) do
+        mohs.cell { model = model, data = test, metric = retrieval, corruption = c,
+                    axes = axes }
+      end
+    end
+  end
+end
+
+mohs.report { out = args.report, title = "Feature-adversarial pretraining: twins" }
+local results = mohs.run()
+if #results > 0 then print(mohs.table(results, "mean_recall")) end
