@@ -90,10 +90,6 @@ void help_bash(void);
 /* The registry with the plugins of this run; closed by main(). */
 mohs_status cli_registry(struct cli *c, struct registry **out,
                          struct mohs_error *err);
-/* Directories that hold shipped files (recipes under scripts/lua/recipes,
- * share): MOHS_DATA_DIR, the source tree of a build tree, the installed one;
- * NULL past the end. Fresh. */
-char *cli_data_dir(size_t i);
 /* Takes b: writes it to stdout and frees it. */
 void print_str(struct str *b);
 

@@ -128,7 +128,7 @@ static void check_machine(struct report *r)
         ld ? ld : "no ld on PATH: PoCL cannot build kernels (binutils)");
     free(ld);
     char *base;
-    for (size_t i = 0; (base = cli_data_dir(i)); i++) {
+    for (size_t i = 0; (base = data_dir(i)); i++) {
         bool there = dir_exists(base);
         say(r, there ? FINE : NOTE, "data", "%s%s", base,
             there ? "" : " (is not there)");

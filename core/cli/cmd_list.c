@@ -62,7 +62,7 @@ static void recipes_add(struct recipes *r, const char *dir)
 static void recipes_find(struct recipes *r)
 {
     char *base;
-    for (size_t i = 0; (base = cli_data_dir(i)); i++) {
+    for (size_t i = 0; (base = data_dir(i)); i++) {
         char *dir = path_join(base, "scripts/lua/recipes");
         recipes_add(r, dir);
         free(dir);

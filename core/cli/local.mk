@@ -15,7 +15,7 @@ core_mohs_SOURCES += %D%/cmd_plugin.c
 core_mohs_SOURCES += %D%/cmd_report.c
 core_mohs_SOURCES += %D%/cmd_results.c
 core_mohs_SOURCES += %D%/cmd_run.c
-core_mohs_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_TREE='"$(abs_top_srcdir)"'
+core_mohs_CPPFLAGS = $(AM_CPPFLAGS)
 core_mohs_LDADD = core/liblua.la core/libeval.la core/libtrain.la core/libreport.la \
 	core/libresults.la core/libcache.la core/libdata.la core/libplugincheck.la \
 	core/libplugin.la core/libmodel.la core/libimage.la core/libgraph.la \

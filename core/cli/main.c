@@ -54,16 +54,6 @@ mohs_status cli_registry(struct cli *c, struct registry **out,
     return MOHS_OK;
 }
 
-char *cli_data_dir(size_t i)
-{
-    const char *env = getenv("MOHS_DATA_DIR");
-    if (env && *env && !i--)
-        return xstrdup(env);
-    if (build_tree() && !i--)
-        return xstrdup(SOURCE_TREE);
-    return i ? NULL : install_path(PKGDATADIR);
-}
-
 void print_str(struct str *b)
 {
     if (b->n)

@@ -2,7 +2,8 @@
 noinst_LTLIBRARIES += core/libplugin.la
 core_libplugin_la_SOURCES = %D%/registry.h %D%/plugin_impl.h %D%/host.c \
 	%D%/loader.c %D%/params.c %D%/registry.c %D%/search.c %D%/validate.c
-core_libplugin_la_CPPFLAGS = $(AM_CPPFLAGS) -DBINDIR='"$(bindir)"'
+core_libplugin_la_CPPFLAGS = $(AM_CPPFLAGS) -DBINDIR='"$(bindir)"' \
+	-DSOURCE_TREE='"$(abs_top_srcdir)"'
 core_libplugin_la_LIBADD = $(LTDL_LIBS) $(DL_LIBS) -lpthread
 
 # The kit builds models, so it stands above the graph room; nothing below

@@ -86,6 +86,11 @@ char *install_path(const char *configured);
 /* The top of the build tree this program runs from, or NULL. Borrowed. */
 const char *build_tree(void);
 
+/* Directories that hold shipped files (recipes under scripts/lua/recipes,
+ * share): MOHS_DATA_DIR, the source tree of a build tree, the installed one;
+ * NULL past the end. Fresh. */
+char *data_dir(size_t i);
+
 /* The seed of an operation: the run's seed, the item's id and the severity
  * (0 for what has none). `mohs corrupt` and recipes share this definition. */
 static inline uint64_t op_seed(uint64_t run_seed, const char *id,

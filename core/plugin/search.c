@@ -166,3 +166,13 @@ mohs_status search_plugins(struct registry *r, const char *const *plugin_dirs,
     scan_user(r, fn);
     return MOHS_OK;
 }
+
+char *data_dir(size_t i)
+{
+    const char *env = getenv("MOHS_DATA_DIR");
+    if (env && *env && !i--)
+        return xstrdup(env);
+    if (build_tree() && !i--)
+        return xstrdup(SOURCE_TREE);
+    return i ? NULL : install_path(PKGDATADIR);
+}
