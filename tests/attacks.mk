@@ -1,1 +1,8 @@
 # tests of attacks
+check_PROGRAMS += tests/unit/test_attacks
+tests_unit_test_attacks_SOURCES = %D%/unit/test_attacks.c %D%/unit/attack_victim.c \
+	%D%/unit/attack_victim.h
+tests_unit_test_attacks_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_attacks_LDADD = core/libplugin.la core/libcompute.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+EXTRA_DIST += tests/golden/attacks.py tests/golden/attacks.h

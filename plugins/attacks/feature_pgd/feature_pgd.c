@@ -1,63 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Projected gradient ascent on features: a perturbation is added at a tap (or
- * several), in a ball relative to what is there, as VILLA and FreeLB perturb
- * embeddings (Gan et al. 2020, Zhu et al. 2020). L2: radius eps times the norm
- * of the token (or of all tokens of the sample); Linf: eps times its standard
- * deviation.
+ * Perturbations of features, added at a tap (or several) in a ball relative
+ * to what is there, as VILLA and FreeLB perturb embeddings (Gan et al. 2020,
+ * Zhu et al. 2020): feature_pgd climbs the loss, feature_noise is the random
+ * control of the same norm. L2: radius eps times the norm of the token (or
+ * of all tokens of the sample); Linf: eps times its standard deviation.
  */
 #include <stdlib.h>
 
 #include <mohs/plugin.h>
+#include <mohs/util.h>
 
 #include "../common/ascent.h"
-
-enum { TAP_MAX = 64 };
 
 struct params {
     const char *tap;
     float eps, alpha;
-    int32_t norm, per_sample, steps, restarts, random_start, loss;
+    int32_t norm, per_sample, steps, restarts, random_start, early_stop, loss;
 };
 
-struct feature_pgd {
-    struct params p;
-    char taps[ASCENT_SITES][TAP_MAX];
+struct feature {
+    struct params p; /* but for tap: the host's string */
+    char tap[SITES_MAX][TAP_MAX];
     uint32_t n;
 };
 
-static mohs_status split_taps(struct feature_pgd *f, const char *s,
-                              struct mohs_error *err)
-{
-    for (; *s; s += strspn(s, ", ")) {
-        size_t n = strcspn(s, ", ");
-        if (!n)
-            continue;
-        if (f->n == ASCENT_SITES || n >= TAP_MAX)
-            return mohs_fail(err, MOHS_E_ARG, "feature_pgd: bad list of taps");
-        memcpy(f->taps[f->n], s, n);
-        f->taps[f->n++][n] = 0;
-        s += n;
-    }
-    return f->n ? MOHS_OK : mohs_fail(err, MOHS_E_ARG, "feature_pgd: tap is empty");
-}
-
-static mohs_status create(const struct mohs_host *host, const void *params, void **self,
+static mohs_status create(const struct params *p, const char *what, void **self,
                           struct mohs_error *err)
 {
-    struct feature_pgd *f = calloc(1, sizeof *f);
-    (void)host;
+    struct feature *f = calloc(1, sizeof *f);
     if (!f)
-        return mohs_fail(err, MOHS_E_NOMEM, "feature_pgd: no memory");
-    f->p = *(const struct params *)params;
-    mohs_status st = split_taps(f, f->p.tap, err);
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory", what);
+    f->p = *p;
+    f->p.tap = NULL;
+    mohs_status st = taps_split(p->tap, f->tap, &f->n, what, err);
+    if (st >= 0)
+        st = ascent_check(what, p->loss, p->random_start, p->early_stop, err);
     if (st < 0) {
         free(f);
         return st;
     }
-    f->p.tap = NULL; // the host's string; the copies are ours
     *self = f;
     return MOHS_OK;
+}
+
+static mohs_status create_pgd(const struct mohs_host *host, const void *params,
+                              void **self, struct mohs_error *err)
+{
+    (void)host;
+    return create(params, "feature_pgd", self, err);
+}
+
+static mohs_status create_noise(const struct mohs_host *host, const void *params,
+                                void **self, struct mohs_error *err)
+{
+    (void)host;
+    return create(params, "feature_noise", self, err);
 }
 
 static void destroy(void *self)
@@ -65,95 +63,107 @@ static void destroy(void *self)
     free(self);
 }
 
-static uint32_t group_tokens(const struct ascent *a, const struct mohs_site *s)
+static struct sites balls(const struct feature *f)
 {
-    return ((const struct feature_pgd *)a->user)->p.per_sample ? s->tokens : 1;
+    return (struct sites) { .norm = f->p.norm, .radius = RADIUS_RELATIVE,
+                            .per_sample = f->p.per_sample, .eps = f->p.eps };
 }
 
-static double radius(const struct ascent *a, const float *clean, size_t count)
+static mohs_status run_pgd(void *self, struct mohs_victim *victim, uint64_t seed,
+                           struct mohs_error *err)
 {
-    const struct params *p = &((const struct feature_pgd *)a->user)->p;
-    if (p->norm == BALL_L2)
-        return p->eps * group_norm(clean, count);
-    double sum = 0, square = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += clean[i];
-    sum /= (double)count;
-    for (size_t i = 0; i < count; i++)
-        square += (clean[i] - sum) * (clean[i] - sum);
-    return p->eps * sqrt(square / (double)count);
-}
-
-static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
-                       struct mohs_error *err)
-{
-    struct feature_pgd *f = self;
+    const struct feature *f = self;
+    const struct params *p = &f->p;
     struct ascent a = {
-        .v = victim,
-        .n_sites = f->n,
-        .norm = f->p.norm,
-        .loss = f->p.loss,
-        .steps = (uint32_t)f->p.steps,
-        .restarts = (uint32_t)f->p.restarts,
-        .random_start = f->p.random_start,
+        .what = "feature_pgd",
+        .s = balls(f),
+        .loss = p->loss,
+        .steps = (uint32_t)p->steps,
+        .restarts = (uint32_t)p->restarts,
+        .alpha = 1.5 / p->steps,
+        .random_start = p->random_start,
+        .early_stop = p->early_stop,
+        .decay = -1,
         .seed = seed,
-        .group_tokens = group_tokens,
-        .radius = radius,
-        .user = f,
     };
-    a.alpha = f->p.alpha > 0 && f->p.eps > 0 ? (double)f->p.alpha / f->p.eps
-                                             : 1.5 / f->p.steps;
-    for (uint32_t i = 0; i < f->n; i++) {
-        mohs_status st = victim->site(victim, f->taps[i], &a.site[i], err);
-        if (st < 0)
-            return st;
-    }
-    return f->p.eps == 0 ? MOHS_OK : ascent_run(&a, err);
+    if (p->alpha > 0 && p->eps > 0)
+        a.alpha = (double)p->alpha / p->eps;
+    mohs_status st = sites_open(&a.s, victim, f->tap, f->n, err);
+    return st < 0 || p->eps == 0 ? st : ascent_run(&a, err);
 }
 
-static const struct mohs_attack_ops ops = {
-    .size = sizeof ops,
+static mohs_status run_noise(void *self, struct mohs_victim *victim, uint64_t seed,
+                             struct mohs_error *err)
+{
+    const struct feature *f = self;
+    struct sites s = balls(f);
+    mohs_status st = sites_open(&s, victim, f->tap, f->n, err);
+    for (uint32_t i = 0; st >= 0 && f->p.eps > 0 && i < victim->n; i++)
+        sites_random(&s, i, 1, seed);
+    return st;
+}
+
+static const struct mohs_attack_ops feature_pgd_ops = {
+    .size = sizeof feature_pgd_ops,
     .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC,
-    .create = create,
+    .create = create_pgd,
     .destroy = destroy,
-    .run = run,
+    .run = run_pgd,
+};
+static const struct mohs_attack_ops feature_noise_ops = {
+    .size = sizeof feature_noise_ops,
+    .flags = MOHS_ATTACK_STOCHASTIC,
+    .create = create_noise,
+    .destroy = destroy,
+    .run = run_noise,
 };
 
 static const char *const norms[] = BALL_CHOICES;
 static const char *const losses[] = LOSS_CHOICES;
 #define AT(f) offsetof(struct params, f)
-static const struct mohs_param params[] = {
-    { "tap", "place(s) in the model, comma-separated: image.patch, text.token, "
-      "image.block.0, ...", MOHS_P_STRING, AT(tap), 0, 0, 0, NULL, "image.patch" },
-    { "eps", "radius relative to what is at the tap", MOHS_P_FLOAT, AT(eps), 0.1, 0, 1000,
-      NULL, NULL },
+#define BALL \
+    { "tap", "place(s) in the model, comma-separated: image.patch, text.token, " \
+      "image.block.0, ...", MOHS_P_STRING, AT(tap), 0, 0, 0, NULL, "image.patch" }, \
+    { "eps", "radius relative to what is at the tap", MOHS_P_FLOAT, AT(eps), 0.1, 0, 1000, \
+      NULL, NULL }, \
+    { "norm", "l2: of norms, linf: of standard deviations", MOHS_P_CHOICE, AT(norm), \
+      BALL_L2, 0, 1, norms, NULL }, \
+    { "per_sample", "one ball a sample instead of one a token", MOHS_P_BOOL, \
+      AT(per_sample), 0, 0, 1, NULL, NULL }
+
+static const struct mohs_param feature_pgd_params[] = {
+    BALL,
     { "alpha", "step, relative as eps; 0: 1.5 eps / steps", MOHS_P_FLOAT, AT(alpha), 0, 0,
       1000, NULL, NULL },
-    { "norm", "l2: of norms, linf: of standard deviations", MOHS_P_CHOICE, AT(norm), BALL_L2,
-      0, 1, norms, NULL },
-    { "per_sample", "one ball a sample instead of one a token", MOHS_P_BOOL, AT(per_sample),
-      0, 0, 1, NULL, NULL },
     { "steps", "gradient steps", MOHS_P_INT, AT(steps), 10, 1, 100000, NULL, NULL },
-    { "restarts", "independent starts, the worst result counts", MOHS_P_INT, AT(restarts), 1,
-      1, 1000, NULL, NULL },
-    { "random_start", "start at a random point of the ball", MOHS_P_BOOL, AT(random_start), 1,
-      0, 1, NULL, NULL },
-    { "loss", LOSS_DOC, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, 2, losses, NULL },
+    { "restarts", "independent random starts, the worst result counts", MOHS_P_INT,
+      AT(restarts), 1, 1, 1000, NULL, NULL },
+    { "random_start", "start at a uniform point of the ball", MOHS_P_BOOL,
+      AT(random_start), 1, 0, 1, NULL, NULL },
+    { "early_stop", "a sample is done once a wrong candidate leads", MOHS_P_BOOL,
+      AT(early_stop), 0, 0, 1, NULL, NULL },
+    { "loss", LOSS_DOC, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_EMBEDDING,
+      losses, NULL },
 };
+static const struct mohs_param feature_noise_params[] = { BALL };
 
-static const struct mohs_item feature_pgd = {
-    .size = sizeof feature_pgd,
-    .param_stride = sizeof *params,
-    .kind = MOHS_KIND_ATTACK,
-    .id = "feature_pgd",
-    .summary = "projected gradient ascent on features at any tap",
-    .params = params,
-    .n_params = sizeof params / sizeof *params,
-    .params_size = sizeof(struct params),
-    .ops = &ops,
-};
+#define ITEM(name, text) { \
+    .size = sizeof(struct mohs_item), \
+    .param_stride = sizeof(struct mohs_param), \
+    .kind = MOHS_KIND_ATTACK, \
+    .id = #name, \
+    .summary = text, \
+    .params = name##_params, \
+    .n_params = sizeof name##_params / sizeof *name##_params, \
+    .params_size = sizeof(struct params), \
+    .ops = &name##_ops, \
+}
+static const struct mohs_item feature_noise =
+    ITEM(feature_noise, "random perturbation of features: the control of feature_pgd");
+static const struct mohs_item feature_pgd =
+    ITEM(feature_pgd, "projected gradient ascent on features at any tap");
 
-static const struct mohs_item *const items[] = { &feature_pgd, NULL };
+static const struct mohs_item *const items[] = { &feature_noise, &feature_pgd, NULL };
 static const struct mohs_plugin plugin = {
     .size = sizeof plugin,
     .abi = MOHS_ABI,

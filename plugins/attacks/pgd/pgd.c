@@ -1,30 +1,75 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Projected gradient descent on pixels (Madry et al. 2018): Linf with sign
- * steps, L2 with normalised gradients, random start, restarts. The threat
- * model: pixels in 0..1 at the model's size, before normalisation.
+ * Gradient sign attacks on pixels: fgsm (Goodfellow et al. 2015), pgd (Madry
+ * et al. 2018; Linf with sign steps, L2 with normalised gradients, random
+ * start, restarts) and mi_fgsm (Dong et al. 2018). The threat model: pixels
+ * in 0..1 at the model's size, after resizing, before normalisation.
  */
 #include <stdlib.h>
 
 #include <mohs/plugin.h>
+#include <mohs/util.h>
 
 #include "../common/ascent.h"
 
 struct params {
-    float eps, alpha;
-    int32_t norm, steps, restarts, random_start, loss;
+    float eps, alpha, decay;
+    int32_t norm, steps, restarts, random_start, early_stop, loss;
 };
 
-static mohs_status create(const struct mohs_host *host, const void *params, void **self,
+struct pgd {
+    struct params p;
+    const char *id;
+    double alpha; /* when p.alpha is 0, in units of eps */
+    int momentum;
+};
+
+static mohs_status create(const struct pgd *kind, const void *params, void **self,
                           struct mohs_error *err)
 {
-    struct params *p = malloc(sizeof *p);
-    (void)host;
-    if (!p)
-        return mohs_fail(err, MOHS_E_NOMEM, "pgd: no memory");
-    *p = *(const struct params *)params;
-    *self = p;
+    struct pgd *a = malloc(sizeof *a);
+    if (!a)
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory", kind->id);
+    *a = *kind;
+    a->p = *(const struct params *)params;
+    mohs_status st = ascent_check(a->id, a->p.loss, a->p.random_start, a->p.early_stop,
+                                  err);
+    if (st < 0) {
+        free(a);
+        return st;
+    }
+    *self = a;
     return MOHS_OK;
+}
+
+static mohs_status create_pgd(const struct mohs_host *host, const void *params,
+                              void **self, struct mohs_error *err)
+{
+    (void)host;
+    return create(&(struct pgd) { .id = "pgd", .alpha = 2.5 }, params, self, err);
+}
+
+/* The fields that these two do not have as parameters. */
+static mohs_status create_fgsm(const struct mohs_host *host, const void *params,
+                               void **self, struct mohs_error *err)
+{
+    struct params p = *(const struct params *)params;
+    (void)host;
+    p.alpha = 0;
+    p.steps = p.restarts = 1;
+    p.random_start = p.early_stop = 0;
+    return create(&(struct pgd) { .id = "fgsm", .alpha = 1 }, &p, self, err);
+}
+
+static mohs_status create_mi_fgsm(const struct mohs_host *host, const void *params,
+                                  void **self, struct mohs_error *err)
+{
+    struct params p = *(const struct params *)params;
+    (void)host;
+    p.norm = BALL_LINF;
+    p.restarts = 1;
+    return create(&(struct pgd) { .id = "mi_fgsm", .alpha = 1, .momentum = 1 }, &p, self,
+                  err);
 }
 
 static void destroy(void *self)
@@ -32,45 +77,48 @@ static void destroy(void *self)
     free(self);
 }
 
-static uint32_t whole_picture(const struct ascent *a, const struct mohs_site *s)
-{
-    (void)a;
-    return s->tokens;
-}
-
-static double radius(const struct ascent *a, const float *clean, size_t count)
-{
-    (void)clean;
-    (void)count;
-    return ((const struct params *)a->user)->eps;
-}
-
 static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
                        struct mohs_error *err)
 {
-    struct params *p = self;
+    static const char tap[][TAP_MAX] = { "pixels" };
+    const struct pgd *g = self;
+    const struct params *p = &g->p;
     struct ascent a = {
-        .v = victim,
-        .n_sites = 1,
-        .norm = p->norm,
+        .what = g->id,
+        .s = { .norm = p->norm, .radius = RADIUS_ABSOLUTE, .per_sample = 1, .eps = p->eps },
         .loss = p->loss,
         .steps = (uint32_t)p->steps,
         .restarts = (uint32_t)p->restarts,
+        .alpha = g->alpha / p->steps,
         .random_start = p->random_start,
+        .early_stop = p->early_stop,
+        .decay = g->momentum ? p->decay : -1,
         .seed = seed,
-        .group_tokens = whole_picture,
-        .radius = radius,
-        .user = p,
     };
-    a.alpha = p->alpha > 0 && p->eps > 0 ? (double)p->alpha / p->eps : 2.5 / p->steps;
-    mohs_status st = victim->site(victim, "pixels", &a.site[0], err);
+    if (p->alpha > 0 && p->eps > 0)
+        a.alpha = (double)p->alpha / p->eps;
+    mohs_status st = sites_open(&a.s, victim, tap, 1, err);
     return st < 0 || p->eps == 0 ? st : ascent_run(&a, err);
 }
 
-static const struct mohs_attack_ops ops = {
-    .size = sizeof ops,
+static const struct mohs_attack_ops pgd_ops = {
+    .size = sizeof pgd_ops,
     .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC,
-    .create = create,
+    .create = create_pgd,
+    .destroy = destroy,
+    .run = run,
+};
+static const struct mohs_attack_ops fgsm_ops = {
+    .size = sizeof fgsm_ops,
+    .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, // loss=targeted draws
+    .create = create_fgsm,
+    .destroy = destroy,
+    .run = run,
+};
+static const struct mohs_attack_ops mi_fgsm_ops = {
+    .size = sizeof mi_fgsm_ops,
+    .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC,
+    .create = create_mi_fgsm,
     .destroy = destroy,
     .run = run,
 };
@@ -78,33 +126,61 @@ static const struct mohs_attack_ops ops = {
 static const char *const norms[] = BALL_CHOICES;
 static const char *const losses[] = LOSS_CHOICES;
 #define AT(f) offsetof(struct params, f)
-static const struct mohs_param params[] = {
-    { "eps", "radius of the ball, pixels in 0..1", MOHS_P_FLOAT, AT(eps), 4.0 / 255, 0, 1000,
-      NULL, NULL },
-    { "alpha", "step, pixels in 0..1; 0: 2.5 eps / steps", MOHS_P_FLOAT, AT(alpha), 0, 0,
-      1000, NULL, NULL },
-    { "norm", "of the ball", MOHS_P_CHOICE, AT(norm), BALL_LINF, 0, 1, norms, NULL },
-    { "steps", "gradient steps", MOHS_P_INT, AT(steps), 10, 1, 100000, NULL, NULL },
-    { "restarts", "independent starts, the worst result counts", MOHS_P_INT, AT(restarts), 1,
-      1, 1000, NULL, NULL },
-    { "random_start", "start at a uniform point of the ball", MOHS_P_BOOL, AT(random_start),
-      1, 0, 1, NULL, NULL },
-    { "loss", LOSS_DOC, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, 2, losses, NULL },
+#define EPS(def) \
+    { "eps", "radius of the ball, pixels in 0..1", MOHS_P_FLOAT, AT(eps), def, 0, 1000, \
+      NULL, NULL }
+#define ALPHA(text) \
+    { "alpha", "step, pixels in 0..1; 0: " text, MOHS_P_FLOAT, AT(alpha), 0, 0, 1000, \
+      NULL, NULL }
+#define NORM { "norm", "of the ball", MOHS_P_CHOICE, AT(norm), BALL_LINF, 0, 1, norms, NULL }
+#define STEPS { "steps", "gradient steps", MOHS_P_INT, AT(steps), 10, 1, 100000, NULL, NULL }
+#define START(def) \
+    { "random_start", "start at a uniform point of the ball", MOHS_P_BOOL, \
+      AT(random_start), def, 0, 1, NULL, NULL }
+#define STOP \
+    { "early_stop", "a sample is done once a wrong candidate leads", MOHS_P_BOOL, \
+      AT(early_stop), 0, 0, 1, NULL, NULL }
+#define LOSS \
+    { "loss", LOSS_DOC, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_EMBEDDING, \
+      losses, NULL }
+
+static const struct mohs_param pgd_params[] = {
+    EPS(4.0 / 255), ALPHA("2.5 eps / steps"), NORM, STEPS,
+    { "restarts", "independent random starts, the worst result counts", MOHS_P_INT,
+      AT(restarts), 1, 1, 1000, NULL, NULL },
+    START(1), STOP, LOSS,
+};
+static const char *const fgsm_losses[] = { "cross_entropy", "margin", "targeted", "dlr",
+                                           NULL };
+static const struct mohs_param fgsm_params[] = {
+    EPS(4.0 / 255), NORM,
+    { "loss", "what is increased, as of pgd", MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY,
+      0, LOSS_DLR, fgsm_losses, NULL },
+};
+static const struct mohs_param mi_fgsm_params[] = {
+    EPS(16.0 / 255), ALPHA("eps / steps"), STEPS,
+    { "decay", "of the momentum", MOHS_P_FLOAT, AT(decay), 1, 0, 10, NULL, NULL },
+    START(0), STOP, LOSS,
 };
 
-static const struct mohs_item pgd = {
-    .size = sizeof pgd,
-    .param_stride = sizeof *params,
-    .kind = MOHS_KIND_ATTACK,
-    .id = "pgd",
-    .summary = "projected gradient descent on pixels, Linf or L2",
-    .params = params,
-    .n_params = sizeof params / sizeof *params,
-    .params_size = sizeof(struct params),
-    .ops = &ops,
-};
+#define ITEM(name, text) { \
+    .size = sizeof(struct mohs_item), \
+    .param_stride = sizeof(struct mohs_param), \
+    .kind = MOHS_KIND_ATTACK, \
+    .id = #name, \
+    .summary = text, \
+    .params = name##_params, \
+    .n_params = sizeof name##_params / sizeof *name##_params, \
+    .params_size = sizeof(struct params), \
+    .ops = &name##_ops, \
+}
+static const struct mohs_item fgsm = ITEM(fgsm, "one gradient step on pixels");
+static const struct mohs_item mi_fgsm =
+    ITEM(mi_fgsm, "iterated sign steps on pixels with momentum, Linf");
+static const struct mohs_item pgd =
+    ITEM(pgd, "projected gradient descent on pixels, Linf or L2");
 
-static const struct mohs_item *const items[] = { &pgd, NULL };
+static const struct mohs_item *const items[] = { &fgsm, &mi_fgsm, &pgd, NULL };
 static const struct mohs_plugin plugin = {
     .size = sizeof plugin,
     .abi = MOHS_ABI,
