@@ -202,7 +202,8 @@ static void count_pairs(struct trainer *t, uint32_t w, int64_t by)
 {
     const struct word *d = &t->word[w];
     for (uint32_t i = 0; i + 1 < d->n; i++) {
-        struct pair *p = &t->pair[pair_of(t, d->sym[i], d->sym[i + 1])];
+        uint32_t k = pair_of(t, d->sym[i], d->sym[i + 1]); // may move t->pair
+        struct pair *p = &t->pair[k];
         p->count += by;
         if (by < 0 || (p->n_words && p->word[p->n_words - 1] == w))
             continue;
