@@ -533,6 +533,11 @@ mohs_status train_run(struct registry *r, const struct train_options *o,
     RET_IF_ERR(check(o, err));
     if (checkpoint_done(o, &res->curve))
         return MOHS_OK;
+    char *dir = path_dir(o->out);
+    st = dir_make(dir, err);
+    free(dir);
+    if (st < 0)
+        return st;
     OUT_IF_ERR(open_model(&t, err));
     OUT_IF_ERR(stepper_taps(&t.s, err));
     OUT_IF_ERR(optimizer_new(&t, err));

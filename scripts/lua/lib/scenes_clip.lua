@@ -7,7 +7,7 @@ local scenes_clip = {}
 function scenes_clip.config(vocab, o)
   o = o or {}
   local width = o.width or 192
-  local heads = o.heads or width // 64
+  local heads = o.heads or width // 32
   local act = o.act or "quick_gelu"
   return {
     model_type = "clip", architectures = { "CLIPModel" },
