@@ -18,3 +18,14 @@ tests_unit_test_weights_SOURCES = %D%/unit/test_weights.c
 tests_unit_test_weights_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_weights_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
+tests_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c \
+	%D%/fuzz/replay.h
+tests_fuzz_fuzz_safetensors_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_safetensors_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la -lpthread -lm
+tests_fuzz_fuzz_tokenizer_SOURCES = %D%/fuzz/fuzz_tokenizer.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_tokenizer_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la -lpthread -lm
+EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer

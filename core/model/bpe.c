@@ -435,5 +435,6 @@ void bpe_word(const struct bpe *b, const char *word, size_t n, struct ids *out)
     if (bpe_cache_get(b->cache, word, n, out))
         return;
     encode(b, word, n, out);
-    bpe_cache_put(b->cache, word, n, out->v + from, out->n - from);
+    if (out->n > from)
+        bpe_cache_put(b->cache, word, n, out->v + from, out->n - from);
 }

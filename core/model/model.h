@@ -68,8 +68,10 @@ mohs_status tokenizer_parse(const char *json, size_t n, const char *name,
                             struct tokenizer **out, struct mohs_error *err);
 void tokenizer_free(struct tokenizer *t);
 /* ids[0..context) with begin, end and padding; *last is the index of the
- * end token. Texts too long are cut so that the end token stays. Any bytes
- * are accepted (invalid UTF-8 becomes U+FFFD as Python's decoder does). */
+ * first end token (a text may hold "<|endoftext|>" itself; CLIP models look
+ * at the first). Texts too long are cut so that the end token stays. Any
+ * bytes are accepted (invalid UTF-8 becomes U+FFFD as Python's decoder does);
+ * more than 1 MiB of them is an error. [any thread] */
 mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
                              size_t n, uint32_t context, int32_t *ids,
                              uint32_t *last, struct mohs_error *err);
@@ -78,7 +80,8 @@ mohs_status tokenizer_ids(const struct tokenizer *t, const char *text, size_t n,
                           int32_t **ids, size_t *count, struct mohs_error *err);
 /* Number of ids: the largest plus one. */
 uint32_t tokenizer_size(const struct tokenizer *t);
-/* The text of one id, for reports; borrowed, "" when unknown. */
+/* The text of one id, for reports: bytes decoded, the mark of a word's end
+ * left out. Borrowed, "" when unknown. */
 const char *tokenizer_text(const struct tokenizer *t, int32_t id);
 /* Learns a byte-level BPE of at most `size` entries from texts (ties by
  * bytes, so the result is unique) and returns a tokenizer.json text. */

@@ -258,7 +258,11 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
         ids[k++] = v[i];
     for (uint32_t i = 0; i < t->n_after; i++)
         ids[k++] = t->after[i];
+    // As CLIP models do: the first end token, should the text hold one too.
     *last = k ? k - 1 : 0;
+    for (uint32_t i = t->n_before; t->n_after && i < *last; i++)
+        if (ids[i] == t->after[t->n_after - 1])
+            *last = i;
     while (k < context)
         ids[k++] = t->pad;
     free(v);

@@ -93,7 +93,8 @@ static void split_words(struct trainer *t)
     for (size_t i = 0; i < t->cap; i++)
         if (t->word[i].text)
             t->word[k++] = t->word[i];
-    qsort(t->word, k, sizeof *t->word, by_text);
+    if (k)
+        qsort(t->word, k, sizeof *t->word, by_text);
     for (size_t i = 0; i < t->n; i++) {
         struct word *w = &t->word[i];
         size_t len = strlen(w->text);
@@ -202,8 +203,8 @@ static void count_pairs(struct trainer *t, uint32_t w, int64_t by)
 {
     const struct word *d = &t->word[w];
     for (uint32_t i = 0; i + 1 < d->n; i++) {
-        uint32_t k = pair_of(t, d->sym[i], d->sym[i + 1]); // may move t->pair
-        struct pair *p = &t->pair[k];
+        uint32_t index = pair_of(t, d->sym[i], d->sym[i + 1]); // may move pairs
+        struct pair *p = &t->pair[index];
         p->count += by;
         if (by < 0 || (p->n_words && p->word[p->n_words - 1] == w))
             continue;

@@ -9,9 +9,8 @@
                        tokens), texts with their tokens, and variants of
                        tokenizer.json.
   tokenizer.py --check FILE   loads a tokenizer.json in CLIPTokenizerFast and
-                       prints the tokens of a few texts.
-  tokenizer.py --planes       compares character properties over all of
-                       Unicode: prints what `test_tokenizer --planes` prints.
+                       prints a sum over the tokens of 1,000 texts, as
+                       `tests/unit/test_tokenizer --check FILE` does.
 
 Needs tokenizers, transformers.
 """
@@ -287,7 +286,8 @@ def golden():
 
 def check(path):
     tok = CLIPTokenizerFast(tokenizer_file=str(path))
-    print(type(tok).__name__, len(tok), tok.bos_token_id, tok.eos_token_id)
+    print(type(tok).__name__, len(tok), tok.bos_token_id, tok.eos_token_id,
+          file=sys.stderr)
     frags = fragments()
     h = 0
     for k in range(1000):
@@ -296,7 +296,6 @@ def check(path):
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE))
     if len(sys.argv) == 3 and sys.argv[1] == "--check":
         check(sys.argv[2])
     else:

@@ -3,7 +3,8 @@
  * Tokens against the tokenizers library and transformers' CLIPTokenizer
  * (golden files by tests/golden/tokenizer.py): 10,000 texts in many scripts,
  * variants of tokenizer.json, hostile files, threads, training. With
- * arguments: `--ids FILE.json` prints tokens of the lines on stdin.
+ * arguments: `--train SIZE` makes a tokenizer.json from the lines on stdin,
+ * `--check FILE` prints what `tokenizer.py --check FILE` does.
  */
 #include "config.h"
 
@@ -15,7 +16,7 @@
 
 #include <mohs/rng.h>
 
-#include "model/model.h"
+#include "model/tokenizer.h"
 
 #define GOLDEN SRCDIR "/tests/golden/"
 
@@ -143,7 +144,11 @@ START_TEST(test_listed)
            &e);
         size_t used = total < CONTEXT ? total : CONTEXT;
         int32_t eos = (int32_t)json_integer_value(json_array_get(want, total - 1));
-        ck_assert_uint_eq(last, used - 1);
+        size_t end = 1;
+        while (end + 1 < used &&
+               json_integer_value(json_array_get(want, end)) != eos)
+            end++;
+        ck_assert_uint_eq(last, end);
         for (size_t k = 0; k + 1 < used; k++)
             ck_assert_int_eq(got[k], json_integer_value(json_array_get(want, k)));
         for (size_t k = used - 1; k < CONTEXT; k++)
@@ -231,8 +236,7 @@ static uint32_t full_sum(const struct tokenizer *t, const char *s, size_t n)
     uint32_t context = (uint32_t)count + 8;
     all = xcalloc(context, sizeof *all);
     ok(tokenizer_encode(t, s, n, context, all, &last, &e), &e);
-    bool empty = last == 0 && count == 0;
-    uint32_t sum = checksum(all, empty ? 0 : last + 1);
+    uint32_t sum = checksum(all, count + t->n_before + t->n_after);
     free(all);
     return sum;
 }
@@ -279,6 +283,445 @@ START_TEST(test_variants)
 }
 END_TEST
 
+/* ---- bytes that are no text -------------------------------------------- */
+
+START_TEST(test_bad_utf8)
+{
+    // What Python's bytes.decode("utf-8", "replace") makes of them.
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *text;
+    } list[] = {
+        { "\xff", 1, "\uFFFD" },
+        { "a\xc3", 2, "a\uFFFD" },
+        { "\xe2\x82", 2, "\uFFFD" },
+        { "\xe2\x28\xa1", 3, "\uFFFD(\uFFFD" },
+        { "\xf0\x9f\x98", 3, "\uFFFD" },
+        { "\xf0\x9f\x98\xf0\x9f\x98\x80", 7, "\uFFFD\U0001F600" },
+        { "\xed\xa0\x80", 3, "\uFFFD\uFFFD\uFFFD" },
+        { "\xc0\xaf", 2, "\uFFFD\uFFFD" },
+        { "\xf4\x90\x80\x80", 4, "\uFFFD\uFFFD\uFFFD\uFFFD" },
+        { "\xf8\x88\x80\x80\x80", 5, "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD" },
+        { "\x80x\xbf", 3, "\uFFFDx\uFFFD" },
+    };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        int32_t *a, *b;
+        size_t n, m;
+        ok(tokenizer_ids(clip, list[i].bytes, list[i].n, &a, &n, &e), &e);
+        ok(tokenizer_ids(clip, list[i].text, strlen(list[i].text), &b, &m, &e), &e);
+        ck_assert_msg(n == m && !memcmp(a, b, n * sizeof *a), "case %zu", i);
+        free(a);
+        free(b);
+    }
+}
+END_TEST
+
+/* Long texts end in time, and too long ones in an error. */
+START_TEST(test_long)
+{
+    static const char *const unit[] = { "a", "ab ", "'s", "\u0301", "\U0001F44D",
+                                        "\u0327\u0301", "!", " ", "\xff",
+                                        "<|endoftext|>", "z9" };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    enum { LONG = 1 << 20 };
+    double start = now_s();
+    for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
+        struct str s = { 0 };
+        while (s.n + strlen(unit[i]) <= LONG)
+            str_add(&s, unit[i]);
+        int32_t *ids;
+        size_t n;
+        ok(tokenizer_ids(clip, s.s, s.n, &ids, &n, &e), &e);
+        ck_assert(n > 0 || unit[i][0] == ' ');
+        free(ids);
+        str_add(&s, "0123456789");
+        while (s.n <= LONG)
+            str_add(&s, "-");
+        ck_assert_int_eq(tokenizer_ids(clip, s.s, s.n, &ids, &n, &e), MOHS_E_ARG);
+        str_free(&s);
+    }
+    ck_assert_double_lt(now_s() - start, 30); // seconds; quadratic would be days
+}
+END_TEST
+
+/* An end token inside the text is where CLIP looks; the cut keeps an end. */
+START_TEST(test_end)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    int32_t ids[8];
+    uint32_t last;
+    static const char text[] = "a <|endoftext|> b c d e f g h i";
+    ok(tokenizer_encode(clip, text, sizeof text - 1, 8, ids, &last, &e), &e);
+    ck_assert_uint_eq(last, 2);
+    ck_assert_str_eq(tokenizer_text(clip, ids[2]), "<|endoftext|>");
+    ck_assert_str_eq(tokenizer_text(clip, ids[7]), "<|endoftext|>");
+    ck_assert_str_eq(tokenizer_text(clip, ids[3]), "b");
+    ok(tokenizer_encode(clip, "", 0, 8, ids, &last, &e), &e);
+    ck_assert_uint_eq(last, 1);
+    ck_assert_str_eq(tokenizer_text(clip, -1), "");
+    ck_assert_str_eq(tokenizer_text(clip, 1 << 30), "");
+    ck_assert_uint_eq(tokenizer_size(clip), 3000);
+}
+END_TEST
+
+/* ---- hostile files ------------------------------------------------------ */
+
+#define MODEL(rest) "{\"model\":{\"type\":\"BPE\"," rest "}}"
+#define VOCAB "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]"
+#define WITH(rest) "{\"model\":{\"type\":\"BPE\"," VOCAB "}," rest "}"
+
+static const struct {
+    const char *json, *text; /* NULL: fine */
+} files[] = {
+    { MODEL(VOCAB), NULL },
+    { "{\"model\":{" VOCAB "}}", NULL }, // files of old have no type
+    { "", "line 1" },
+    { "[]", "not a JSON object" },
+    { "{}", "not BPE" },
+    { "{\"model\":7}", "not BPE" },
+    { "{\"model\":{\"type\":\"Unigram\"}}", "\"Unigram\", not BPE" },
+    { "{\"model\":{\"type\":\"BPE\"},\"model\":1}", "duplicate" },
+    { MODEL("\"vocab\":{},\"merges\":[]"), "vocabulary of 0" },
+    { MODEL("\"vocab\":[],\"merges\":[]"), "vocabulary of 0" },
+    { MODEL("\"vocab\":{\"a\":0}"), "no list of merges" },
+    { MODEL("\"vocab\":{\"a\":-1},\"merges\":[]"), "token \"a\"" },
+    { MODEL("\"vocab\":{\"a\":1.5},\"merges\":[]"), "token \"a\"" },
+    { MODEL("\"vocab\":{\"a\":4194304},\"merges\":[]"), "token \"a\"" },
+    { MODEL("\"vocab\":{\"a\":99999999999},\"merges\":[]"), "token \"a\"" },
+    { MODEL("\"vocab\":{\"a\":1,\"b\":1},\"merges\":[]"), "have one id, 1" },
+    { MODEL("\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]"), "duplicate" },
+    { MODEL("\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]"),
+      "merge 0, \"a\" with \"b\"" },
+    { MODEL("\"vocab\":{\"a\":0,\"ab\":1},\"merges\":[[\"a\",\"b\"]]"), "merge 0" },
+    { MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a\"]"), "merge 0" },
+    { MODEL("\"vocab\":{\"a\":0},\"merges\":[7]"), "merge 0" },
+    { MODEL("\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]"), "merge 0" },
+    { MODEL("\"unk_token\":\"u\"," VOCAB), "unk_token \"u\"" },
+    { MODEL("\"dropout\":0.1," VOCAB), "dropout" },
+    { MODEL("\"dropout\":0.0," VOCAB), NULL },
+    { WITH("\"added_tokens\":[{\"id\":9}]"), "added token" },
+    { WITH("\"added_tokens\":[{\"id\":-1,\"content\":\"x\"}]"), "added token \"x\"" },
+    { WITH("\"added_tokens\":[{\"id\":4194304,\"content\":\"x\"}]"), "\"x\"" },
+    { WITH("\"added_tokens\":[{\"id\":9,\"content\":\"\"}]"), NULL },
+    { WITH("\"normalizer\":{\"type\":\"Precompiled\"}"), "\"Precompiled\"" },
+    { WITH("\"normalizer\":{}"), "without a type" },
+    { WITH("\"normalizer\":{\"type\":\"Replace\",\"content\":\"\"}"),
+      "without a pattern" },
+    { WITH("\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a\"}}"),
+      "without \"content\"" },
+    { WITH("\"normalizer\":{\"type\":\"Sequence\"}"), "without a list" },
+    { WITH("\"pre_tokenizer\":{\"type\":\"Metaspace\"}"), "\"Metaspace\"" },
+    { WITH("\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Gone\"}"),
+      "behavior \"Gone\"" },
+    { WITH("\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Removed\","
+           "\"pattern\":{\"Regex\":\"(\"}}"), "pattern \"(\"" },
+    { WITH("\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Removed\","
+           "\"pattern\":{\"Regex\":\"[a&&b]\"}}"), "class inside a class" },
+    { WITH("\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Removed\","
+           "\"pattern\":{\"Regex\":\"[a[b]]\"}}"), "class inside a class" },
+    { WITH("\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Removed\","
+           "\"pattern\":{\"Regex\":\"[]a[:alpha:]\\\\W]\"}}"), "\\W in a class" },
+    { WITH("\"post_processor\":{\"type\":\"RobertaProcessing\"}"),
+      "without an id" },
+    { WITH("\"post_processor\":{\"type\":\"X\"}"), "unknown post-processor" },
+    { WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}"),
+      "a template with 0 texts" },
+    { WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+           "{\"SpecialToken\":{\"id\":\"q\"}}]}"), "no ids for \"q\"" },
+};
+
+START_TEST(test_file)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct tokenizer *t = NULL;
+    const char *json = files[_i].json;
+    mohs_status st = tokenizer_parse(json, strlen(json), "x.json", &t, &e);
+    if (!files[_i].text) {
+        ok(st, &e);
+    } else {
+        ck_assert_msg(st == MOHS_E_FORMAT || st == MOHS_E_UNSUPPORTED, "%s: %d",
+                      json, st);
+        ck_assert_msg(strstr(e.text, files[_i].text) != NULL, "\"%s\" lacks \"%s\"",
+                      e.text, files[_i].text);
+        ck_assert_ptr_nonnull(strstr(e.text, "x.json"));
+    }
+    tokenizer_free(t);
+}
+END_TEST
+
+START_TEST(test_deep)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct tokenizer *t = NULL;
+    struct str s = { 0 };
+    str_add(&s, "{\"model\":{\"type\":\"BPE\"," VOCAB "},\"normalizer\":");
+    for (int i = 0; i < 500; i++)
+        str_add(&s, "{\"type\":\"Sequence\",\"normalizers\":[");
+    str_add(&s, "{\"type\":\"NFC\"}");
+    for (int i = 0; i < 500; i++)
+        str_add(&s, "]}");
+    str_add(&s, "}");
+    ck_assert_int_eq(tokenizer_parse(s.s, s.n, "x", &t, &e), MOHS_E_FORMAT);
+    ck_assert_ptr_nonnull(strstr(e.text, "nested too deep"));
+    str_free(&s);
+    for (int i = 0; i < 100000; i++)
+        str_add(&s, "[");
+    ck_assert_int_eq(tokenizer_parse(s.s, s.n, "x", &t, &e), MOHS_E_FORMAT);
+    str_free(&s);
+    ck_assert_int_eq(tokenizer_load("/nonexistent/t.json", &t, &e), MOHS_E_IO);
+    ck_assert_int_eq(tokenizer_load(SRCDIR "/tests/unit", &t, &e), MOHS_E_IO);
+    ck_assert_ptr_nonnull(strstr(e.text, "no tokenizer.json"));
+}
+END_TEST
+
+/* A pattern that would take for ever is given up, not followed. */
+START_TEST(test_slow_pattern)
+{
+    static const char json[] =
+        WITH("\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\","
+             "\"pattern\":{\"Regex\":\"(a+)+$\"}}");
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct tokenizer *t;
+    char text[4001];
+    int32_t *ids;
+    size_t n;
+    memset(text, 'a', 4000);
+    text[4000] = 'b';
+    ok(tokenizer_parse(json, sizeof json - 1, "x", &t, &e), &e);
+    double start = now_s();
+    ok(tokenizer_ids(t, text, sizeof text, &ids, &n, &e), &e);
+    ck_assert_double_lt(now_s() - start, 20);
+    free(ids);
+    tokenizer_free(t);
+}
+END_TEST
+
+/* ---- threads ------------------------------------------------------------ */
+
+struct crew {
+    const json_t *frags, *sums;
+};
+
+static mohs_status one_text(void *user, size_t i, struct mohs_error *err)
+{
+    const struct crew *c = user;
+    uint64_t k = i % 2000; // every text on several threads
+    struct str t = text_of(c->frags, k);
+    int32_t *ids;
+    size_t n;
+    mohs_status st = tokenizer_ids(clip, t.s, t.n, &ids, &n, err);
+    str_free(&t);
+    if (st < 0)
+        return st;
+    bool same = checksum(ids, n) ==
+                (uint32_t)json_integer_value(json_array_get(c->sums, k));
+    free(ids);
+    return same ? MOHS_OK
+                : mohs_fail(err, MOHS_E_PLUGIN, "text %u differs", (unsigned)k);
+}
+
+START_TEST(test_threads)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct crew c = { json_object_get(golden, "fragments"),
+                      json_object_get(golden, "sums") };
+    struct pool *p = pool_new(4);
+    ok(pool_run(p, 8000, one_text, &c, &e), &e);
+    pool_free(p);
+}
+END_TEST
+
+/* ---- training ----------------------------------------------------------- */
+
+/* By hand: "low" 5, "lower" 2, "newest" 6, "widest" 3 (Sennrich et al.). */
+START_TEST(test_train)
+{
+    static const char *const texts[] = {
+        "low low low low low lower lower", "Newest newest NEWEST newest newest",
+        "newest widest widest\twidest",
+    };
+    // The most frequent pair each time; of equals the smaller.
+    static const char *const merges[] = {
+        "[\"e\",\"s\"]", "[\"es\",\"t</w>\"]", "[\"l\",\"o\"]",
+        "[\"e\",\"w\"]", "[\"ew\",\"est</w>\"]", "[\"n\",\"ewest</w>\"]",
+        "[\"lo\",\"w</w>\"]",
+    };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct tokenizer *t;
+    char *json, *again;
+    ok(tokenizer_train(texts, 3, 514 + 7, &json, &e), &e);
+    ok(tokenizer_train(texts, 3, 514 + 7, &again, &e), &e);
+    ck_assert_str_eq(json, again);
+    const char *at = strstr(json, "\"merges\":[");
+    ck_assert_ptr_nonnull(at);
+    at += strlen("\"merges\":[");
+    for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
+        ck_assert_msg(!strncmp(at, merges[i], strlen(merges[i])), "%zu: %.40s", i,
+                      at);
+        at += strlen(merges[i]) + (i + 1 < sizeof merges / sizeof *merges ? 2 : 0);
+    }
+    ck_assert_int_eq(*at, ']');
+    ok(tokenizer_parse(json, strlen(json), "trained", &t, &e), &e);
+    ck_assert_uint_eq(tokenizer_size(t), 521);
+    int32_t *ids;
+    size_t n;
+    ok(tokenizer_ids(t, "newest lowest", 13, &ids, &n, &e), &e);
+    ck_assert_uint_eq(n, 4);
+    ck_assert_int_eq(ids[0], 517);
+    ck_assert_str_eq(tokenizer_text(t, ids[0]), "newest");
+    ck_assert_str_eq(tokenizer_text(t, ids[1]), "lo");
+    ck_assert_str_eq(tokenizer_text(t, ids[2]), "w");
+    ck_assert_str_eq(tokenizer_text(t, ids[3]), "est");
+    free(ids);
+    tokenizer_free(t);
+    free(json);
+    free(again);
+    // Nothing left to merge, and no texts at all.
+    ok(tokenizer_train(texts, 3, 9000, &json, &e), &e);
+    ok(tokenizer_parse(json, strlen(json), "trained", &t, &e), &e);
+    ck_assert_uint_lt(tokenizer_size(t), 560);
+    tokenizer_free(t);
+    free(json);
+    ok(tokenizer_train(NULL, 0, 514, &json, &e), &e);
+    ok(tokenizer_parse(json, strlen(json), "trained", &t, &e), &e);
+    ck_assert_uint_eq(tokenizer_size(t), 514);
+    tokenizer_free(t);
+    free(json);
+    ck_assert_int_eq(tokenizer_train(texts, 3, 513, &json, &e), MOHS_E_ARG);
+}
+END_TEST
+
+/* Against counting everything anew for each merge. */
+struct naive {
+    int32_t sym[64];
+    int n;
+};
+
+static int naive_best(const struct naive *w, int n_words, char *const *name,
+                      int32_t *l, int32_t *r)
+{
+    int best = 0;
+    for (int a = 0; a < n_words; a++)
+        for (int i = 0; i + 1 < w[a].n; i++) {
+            int count = 0;
+            int32_t x = w[a].sym[i], y = w[a].sym[i + 1];
+            for (int b = 0; b < n_words; b++)
+                for (int k = 0; k + 1 < w[b].n; k++)
+                    count += w[b].sym[k] == x && w[b].sym[k + 1] == y;
+            int c = strcmp(name[x], name[*l]);
+            if (!c)
+                c = strcmp(name[y], name[*r]);
+            if (count > best || (count == best && c < 0)) {
+                best = count;
+                *l = x;
+                *r = y;
+            }
+        }
+    return best;
+}
+
+START_TEST(test_train_naive)
+{
+    enum { WORDS = 60, MERGES = 60 };
+    static struct naive w[WORDS];
+    static const char letters[] = "abc";
+    struct mohs_error e = MOHS_ERROR_INIT;
+    char *name[6 + MERGES], text[WORDS][16], *json;
+    const char *texts[WORDS];
+    struct str want = { 0 };
+    int n_names = 6;
+    for (int i = 0; i < 6; i++)
+        name[i] = xasprintf("%c%s", letters[i % 3], i < 3 ? "" : "</w>");
+    for (int k = 0; k < WORDS; k++) {
+        w[k].n = 2 + (int)mohs_rng_below(5, (uint64_t)k, 0, 9);
+        for (int i = 0; i < w[k].n; i++) {
+            w[k].sym[i] = (int32_t)mohs_rng_below(5, (uint64_t)k, 1 + (uint64_t)i, 3);
+            text[k][i] = letters[w[k].sym[i]];
+        }
+        text[k][w[k].n] = 0;
+        w[k].sym[w[k].n - 1] += 3;
+        texts[k] = text[k];
+    }
+    for (int32_t l = 0, r = 0; n_names < 6 + MERGES;) {
+        if (naive_best(w, WORDS, name, &l, &r) < 2)
+            break;
+        for (int k = 0; k < WORDS; k++) {
+            int n = 0;
+            for (int i = 0; i < w[k].n; i++) {
+                bool hit = i + 1 < w[k].n && w[k].sym[i] == l &&
+                           w[k].sym[i + 1] == r;
+                w[k].sym[n++] = hit ? n_names : w[k].sym[i];
+                i += hit;
+            }
+            w[k].n = n;
+        }
+        str_addf(&want, "%s[\"%s\",\"%s\"]", want.n ? ",\n" : "", name[l], name[r]);
+        name[n_names++] = xasprintf("%s%s", name[l], name[r]);
+    }
+    ck_assert_int_gt(n_names, 40);
+    ok(tokenizer_train(texts, WORDS, 514 + MERGES, &json, &e), &e);
+    const char *have = strstr(json, "\"merges\":[");
+    ck_assert_ptr_nonnull(have);
+    ck_assert_msg(!strncmp(have + 10, want.s, want.n), "%.400s\nnot\n%.400s", have,
+                  want.s);
+    for (int i = 0; i < n_names; i++)
+        free(name[i]);
+    free(json);
+    str_free(&want);
+}
+END_TEST
+
+/* ---- by hand ------------------------------------------------------------ */
+
+/* Reads lines, trains on them, writes the tokenizer.json. */
+static int train_by_hand(uint32_t size)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    char *line = NULL, *json, **v = NULL;
+    size_t cap = 0, n = 0;
+    while (getline(&line, &cap, stdin) >= 0) {
+        v = xrealloc(v, (n + 1) * sizeof *v);
+        v[n++] = xstrdup(line);
+    }
+    mohs_status st = tokenizer_train((const char *const *)v, n, size, &json, &e);
+    if (st >= 0)
+        fputs(json, stdout);
+    else
+        fprintf(stderr, "%s\n", e.text);
+    return st < 0;
+}
+
+/* The number that tokenizer.py --check prints. */
+static int check_by_hand(const char *path)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct tokenizer *t;
+    uint32_t h = 0;
+    if (tokenizer_load(path, &t, &e) < 0) {
+        fprintf(stderr, "%s\n", e.text);
+        return EXIT_FAILURE;
+    }
+    json_t *g = json_load_file(GOLDEN "tokenizer_golden.json", JSON_ALLOW_NUL, NULL);
+    for (uint64_t k = 0; k < 1000; k++) {
+        struct str s = text_of(json_object_get(g, "fragments"), k);
+        int32_t *ids = xcalloc(1 << 16, sizeof *ids);
+        uint32_t last = 0;
+        size_t n = 0;
+        int32_t *plain;
+        if (tokenizer_ids(t, s.s, s.n, &plain, &n, &e) < 0 ||
+            tokenizer_encode(t, s.s, s.n, (uint32_t)n + 2, ids, &last, &e) < 0)
+            return EXIT_FAILURE;
+        h = h * 31 + checksum(ids, n + 2);
+        free(plain);
+        free(ids);
+        str_free(&s);
+    }
+    printf("%u\n", h);
+    return EXIT_SUCCESS;
+}
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("tokenizer");
@@ -288,12 +731,25 @@ static Suite *suite(void)
     tcase_add_test(t, test_texts);
     tcase_add_test(t, test_listed);
     tcase_add_test(t, test_variants);
+    tcase_add_test(t, test_bad_utf8);
+    tcase_add_test(t, test_long);
+    tcase_add_test(t, test_end);
+    tcase_add_loop_test(t, test_file, 0, sizeof files / sizeof *files);
+    tcase_add_test(t, test_deep);
+    tcase_add_test(t, test_slow_pattern);
+    tcase_add_test(t, test_threads);
+    tcase_add_test(t, test_train);
+    tcase_add_test(t, test_train_naive);
     suite_add_tcase(s, t);
     return s;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3 && !strcmp(argv[1], "--train"))
+        return train_by_hand((uint32_t)strtoul(argv[2], NULL, 10));
+    if (argc == 3 && !strcmp(argv[1], "--check"))
+        return check_by_hand(argv[2]);
     SRunner *r = srunner_create(suite());
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

@@ -98,12 +98,14 @@ static int activation(struct reader *r)
     return MOHS_ACT_NONE;
 }
 
+/* Keys that are absent have transformers' defaults, whatever the others say:
+ * `width`, 4 width, 12, width / 64 and so on, for a width of 768 or 512. */
 static void read_tower(struct reader *r, const char *section, struct tower *t,
                        double width)
 {
     r->section = section;
     t->width = count(r, "hidden_size", width, 16384);
-    t->mlp = count(r, "intermediate_size", 4.0 * t->width, 65536);
+    t->mlp = count(r, "intermediate_size", 4 * width, 65536);
     t->layers = count(r, "num_hidden_layers", 12, LAYERS_MAX);
     t->heads = count(r, "num_attention_heads", width / 64, 256);
     t->act = activation(r);
@@ -174,7 +176,8 @@ static mohs_status check_tensor(void *user, const struct mohs_weight_spec *s,
     int same = (uint32_t)n == s->n_dims;
     for (uint32_t i = 0; same && i < s->n_dims; i++)
         same = dims[i] == s->dims[i];
-    if (same)
+    // some write a number as a list of one
+    if (same || (!s->n_dims && n == 1 && dims[0] == 1))
         return MOHS_OK;
     char have[64] = "", want[64] = "";
     for (int32_t i = 0; i < n; i++)
