@@ -280,6 +280,7 @@ START_TEST(test_variants)
     }
     ck_assert_uint_gt(i, 30);
     ck_assert_msg(!report.n, "%s", report.s);
+    str_free(&report);
 }
 END_TEST
 
