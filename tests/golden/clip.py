@@ -8,8 +8,14 @@
   clip.py --full DIR   makes DIR/model (ViT-B/32, random weights) and
                        DIR/case.safetensors in single precision, for
                        `tests/unit/test_clip DIR/model DIR/case.safetensors`.
+  clip.py --embed DIR TOKENIZER.json   makes DIR/model (as above, with the
+                       tokenizer and a preprocessor), DIR/images, DIR/texts.txt
+                       and what transformers makes of them, for
+                       `mohs embed --model DIR/model --images DIR/images
+                       --texts DIR/texts.txt --out DIR/mohs`.
+  clip.py --compare DIR       prints how far the two are apart.
 
-Needs torch, transformers, safetensors, numpy.
+Needs torch, transformers, safetensors, numpy, pillow.
 """
 import json
 import pathlib
@@ -146,8 +152,62 @@ def full(where):
     print("loss", res["loss"].item())
 
 
+TEXTS = ["a photo of a cat", "The licence, its terms and don'ts.", "",
+         "naïve café — 12 €", "你好 world 👩‍🚀", "x " * 100,
+         "end <|endoftext|> and more"]
+
+
+def embed(where, tokenizer):
+    """The whole way: files to normalised embeddings."""
+    from PIL import Image
+    from transformers import CLIPImageProcessorPil, CLIPTokenizerFast
+    tok = CLIPTokenizerFast(tokenizer_file=str(tokenizer))
+    torch.manual_seed(4)
+    model = CLIPModel(CLIPConfig(
+        text_config=dict(vocab_size=len(tok), bos_token_id=tok.bos_token_id,
+                         eos_token_id=tok.eos_token_id),
+        attn_implementation="eager")).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.ndim == 1:
+                p.add_(0.1 * torch.randn_like(p))
+    pre = CLIPImageProcessorPil()
+    for part in (model, tok, pre):
+        part.save_pretrained(where / "model")
+    (where / "images").mkdir(exist_ok=True)
+    rng = np.random.default_rng(3)
+    pictures = []
+    for i, (w, h) in enumerate([(224, 224), (301, 97), (640, 479), (33, 250),
+                                (1023, 767), (225, 224)]):
+        small = rng.integers(0, 256, (h // 8 + 1, w // 8 + 1, 3), np.uint8)
+        im = Image.fromarray(small).resize((w, h), Image.BICUBIC)
+        name = where / "images" / f"{i}.{('png', 'jpg', 'webp')[i % 3]}"
+        im.save(name)
+        pictures.append(Image.open(name).convert("RGB"))
+    (where / "texts.txt").write_text("".join(t + "\n" for t in TEXTS))
+    with torch.no_grad():
+        px = pre(images=pictures, return_tensors="pt")["pixel_values"]
+        tk = tok(TEXTS, padding="max_length", truncation=True, max_length=77,
+                 return_tensors="pt")["input_ids"]
+        out = model(input_ids=tk, pixel_values=px)
+    np.save(where / "ref.image.npy", out.image_embeds.numpy())
+    np.save(where / "ref.text.npy", out.text_embeds.numpy())
+
+
+def compare(where):
+    for side in ("image", "text"):
+        a = np.load(where / f"ref.{side}.npy")
+        b = np.load(where / f"mohs.{side}.npy")
+        print(side, a.shape, "largest difference",
+              np.abs(a - b).max() if a.shape == b.shape else b.shape)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--full":
+    if len(sys.argv) == 4 and sys.argv[1] == "--embed":
+        embed(pathlib.Path(sys.argv[2]), sys.argv[3])
+    elif len(sys.argv) == 3 and sys.argv[1] == "--compare":
+        compare(pathlib.Path(sys.argv[2]))
+    elif len(sys.argv) == 3 and sys.argv[1] == "--full":
         full(pathlib.Path(sys.argv[2]))
     else:
         small("quick_gelu")
