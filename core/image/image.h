@@ -34,6 +34,10 @@ mohs_status image_write_png(const char *path, const struct image *im,
                             struct mohs_error *err);
 mohs_status image_encode_png(const struct image *im, struct str *out,
                              struct mohs_error *err);
+/* The same at a zlib level, 0..9; low levels are quick, for many small
+ * files. */
+mohs_status image_encode_png_level(const struct image *im, int level,
+                                   struct str *out, struct mohs_error *err);
 /* libjpeg as Pillow calls it: quality 1..100, 4:2:0. */
 mohs_status image_encode_jpeg(const struct image *im, int quality,
                               struct str *out, struct mohs_error *err);

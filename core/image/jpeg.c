@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JPEG through libjpeg with its defaults, which are Pillow's: accurate
- * integer DCT, fancy upsampling. CMYK becomes RGB by Pillow's formula.
+ * JPEG through libjpeg. Writing is libjpeg's defaults, as Pillow's
+ * save(quality=q) uses them. Reading is fed as Pillow feeds it: the source suspends at the
+ * end of the data, so a truncated file is an error and not grey pixels, and
+ * decoder warnings are ignored.
  */
 #include "config.h"
 
-#include "image/image.h"
+#include "image/codec.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -13,150 +15,242 @@
 
 #include <jpeglib.h>
 
-#include "image/codec.h"
+/* A progressive file may ask for any number of passes over the picture;
+ * encoders write about ten. */
+enum { SCANS_MAX = 500 };
 
-struct trap {
-    struct jpeg_error_mgr mgr;
-    jmp_buf out;
+struct reader {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf bail;
     char text[JMSG_LENGTH_MAX];
+    uint8_t *row; /* CMYK only */
 };
 
 static void on_error(j_common_ptr c)
 {
-    struct trap *t = (struct trap *)c->err;
-    c->err->format_message(c, t->text);
-    longjmp(t->out, 1);
+    struct reader *r = c->client_data;
+    c->err->format_message(c, r->text);
+    longjmp(r->bail, 1);
 }
 
-static void on_message(j_common_ptr c, int level)
+static void on_warning(j_common_ptr c, int level)
 {
-    // Pillow takes truncated data as an error; libjpeg only warns
-    if (level < 0 && c->err->msg_code == 120 /* JWRN_HIT_MARKER */)
-        c->err->num_warnings++;
+    (void)c;
+    (void)level;
 }
 
-static void quiet(j_common_ptr c)
+static void on_progress(j_common_ptr c)
+{
+    struct reader *r = c->client_data;
+    if (r->jpeg.input_scan_number > SCANS_MAX) {
+        snprintf(r->text, sizeof r->text, "more than %d scans", SCANS_MAX);
+        longjmp(r->bail, 1);
+    }
+}
+
+static void source_nop(j_decompress_ptr c)
 {
     (void)c;
 }
 
-static uint8_t mul_cut(int x, int not_k)
+static boolean source_fill(j_decompress_ptr c)
 {
-    int a = x * not_k + 128;
-    a = ((a >> 8) + a) >> 8;
-    int u = not_k - a;
-    return (uint8_t)(u < 0 ? 0 : u);
+    (void)c;
+    return FALSE;
 }
 
-static void cmyk_row(const uint8_t *in, uint32_t width, bool inverted, uint8_t *out)
+static void source_skip(j_decompress_ptr c, long n)
 {
-    for (uint32_t x = 0; x < width; x++, in += 4, out += 3) {
-        int k = inverted ? 255 - in[3] : in[3];
-        for (int c = 0; c < 3; c++)
-            out[c] = mul_cut(inverted ? 255 - in[c] : in[c], 255 - k);
-    }
+    struct jpeg_source_mgr *s = c->src;
+    if (n <= 0)
+        return;
+    if ((size_t)n > s->bytes_in_buffer)
+        n = (long)s->bytes_in_buffer;
+    s->next_input_byte += n;
+    s->bytes_in_buffer -= (size_t)n;
 }
 
-/* APP1 "Exif\0\0" of the saved markers. */
-static int orientation_of(const struct jpeg_decompress_struct *d)
+static void reader_init(struct reader *r, const struct decoding *d)
 {
-    for (jpeg_saved_marker_ptr m = d->marker_list; m; m = m->next)
-        if (m->marker == JPEG_APP0 + 1 && m->data_length > 6 &&
-            !memcmp(m->data, "Exif\0\0", 6))
+    r->jpeg.err = jpeg_std_error(&r->errors);
+    r->jpeg.client_data = r;
+    r->errors.error_exit = on_error;
+    r->errors.emit_message = on_warning;
+    r->source.next_input_byte = d->data;
+    r->source.bytes_in_buffer = d->n;
+    r->source.init_source = source_nop;
+    r->source.fill_input_buffer = source_fill;
+    r->source.skip_input_data = source_skip;
+    r->source.resync_to_restart = jpeg_resync_to_restart;
+    r->source.term_source = source_nop;
+    r->progress.progress_monitor = on_progress;
+}
+
+static unsigned orientation_of(const struct jpeg_decompress_struct *c)
+{
+    for (jpeg_saved_marker_ptr m = c->marker_list; m; m = m->next)
+        if (m->data_length > 6 && !memcmp(m->data, "Exif\0\0", 6))
             return exif_orientation(m->data + 6, m->data_length - 6);
     return 1;
 }
 
-static mohs_status scan(struct jpeg_decompress_struct *d, uint8_t *row,
-                        struct image *out)
+/* Product of two 8-bit fractions, rounded as Pillow does. */
+static unsigned mul_255(unsigned a, unsigned b)
 {
-    bool cmyk = d->out_color_space == JCS_CMYK;
-    while (d->output_scanline < d->output_height) {
-        uint8_t *to = out->rgb + (size_t)d->output_scanline * out->width * 3;
-        JSAMPROW p = cmyk ? row : to;
-        jpeg_read_scanlines(d, &p, 1);
-        if (cmyk)
-            cmyk_row(row, out->width, d->saw_Adobe_marker, to);
+    unsigned t = a * b + 128;
+    return ((t >> 8) + t) >> 8;
+}
+
+/* Pillow takes every CMYK JPEG to be stored inverted, as Adobe does, and
+ * converts without a colour profile. */
+static void row_from_cmyk(const uint8_t *in, uint8_t *rgb, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++, in += 4, rgb += 3) {
+        unsigned white = in[3];
+        for (int c = 0; c < 3; c++)
+            rgb[c] = (uint8_t)(white - mul_255(255u - in[c], white));
+    }
+}
+
+static void row_from_grey(uint8_t *row, uint32_t n)
+{
+    for (uint32_t i = n; i-- > 0;)
+        memset(row + (size_t)i * 3, row[i], 3);
+}
+
+static mohs_status truncated(const struct decoding *d, struct mohs_error *err)
+{
+    return mohs_fail(err, MOHS_E_FORMAT, "%s: truncated JPEG, %zu bytes",
+                     d->name, d->n);
+}
+
+static mohs_status read_rows(struct reader *r, struct decoding *d,
+                             struct mohs_error *err)
+{
+    struct jpeg_decompress_struct *c = &r->jpeg;
+    uint32_t w = c->output_width;
+    for (uint32_t y = 0; y < c->output_height; y++) {
+        uint8_t *to = d->out->rgb + (size_t)y * w * 3;
+        JSAMPROW row = r->row ? r->row : to;
+        if (jpeg_read_scanlines(c, &row, 1) != 1)
+            return truncated(d, err);
+        if (c->out_color_space == JCS_CMYK)
+            row_from_cmyk(row, to, w);
+        else if (c->out_color_space == JCS_GRAYSCALE)
+            row_from_grey(to, w);
     }
     return MOHS_OK;
 }
 
-mohs_status jpeg_decode(const uint8_t *data, size_t n, const char *name,
-                        struct image *out, struct mohs_error *err)
+static mohs_status read_picture(struct reader *r, struct decoding *d,
+                                struct mohs_error *err)
 {
-    struct jpeg_decompress_struct d;
-    struct trap t;
-    uint8_t *volatile row = NULL;
-    volatile mohs_status st = MOHS_OK;
-    memset(&d, 0, sizeof d);
-    d.err = jpeg_std_error(&t.mgr);
-    t.mgr.error_exit = on_error;
-    t.mgr.emit_message = on_message;
-    t.mgr.output_message = quiet;
-    if (setjmp(t.out)) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", name, t.text);
-        goto out;
+    struct jpeg_decompress_struct *c = &r->jpeg;
+    jpeg_create_decompress(c);
+    c->src = &r->source;
+    c->progress = &r->progress;
+    jpeg_save_markers(c, JPEG_APP0 + 1, 0xffff);
+    if (jpeg_read_header(c, TRUE) != JPEG_HEADER_OK)
+        return truncated(d, err);
+    d->orientation = orientation_of(c);
+    switch (c->num_components) {
+    case 1: c->out_color_space = JCS_GRAYSCALE; break;
+    case 3: c->out_color_space = JCS_RGB; break;
+    case 4: c->out_color_space = JCS_CMYK; break;
+    default:
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: JPEG with %d components",
+                         d->name, c->num_components);
     }
-    jpeg_create_decompress(&d);
-    jpeg_save_markers(&d, JPEG_APP0 + 1, 0xFFFF);
-    jpeg_mem_src(&d, data, n);
-    jpeg_read_header(&d, TRUE);
-    bool cmyk = d.jpeg_color_space == JCS_CMYK || d.jpeg_color_space == JCS_YCCK;
-    d.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-    st = image_alloc(d.image_width, d.image_height, name, out, err);
-    if (st < 0)
-        goto out;
-    if (cmyk)
-        row = xmalloc((size_t)d.image_width * 4);
-    jpeg_start_decompress(&d);
-    scan(&d, row, out);
-    if (d.err->num_warnings)
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: truncated JPEG", name);
+    RET_IF_ERR(image_alloc(d->out, c->image_width, c->image_height, d->name,
+                           err));
+    if (c->out_color_space == JCS_CMYK) {
+        r->row = try_calloc(c->image_width, 4, d->name, err);
+        if (!r->row)
+            return MOHS_E_NOMEM;
+    }
+    if (!jpeg_start_decompress(c))
+        return truncated(d, err);
+    return read_rows(r, d, err);
+}
+
+mohs_status jpeg_decode(struct decoding *d, struct mohs_error *err)
+{
+    struct reader *r = xcalloc(1, sizeof *r);
+    mohs_status st;
+    reader_init(r, d);
+    if (setjmp(r->bail))
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", d->name, r->text);
     else
-        st = orientation_of(&d);
-out:
-    jpeg_destroy_decompress(&d);
-    free(row);
-    if (st < 0)
-        image_free(out);
+        st = read_picture(r, d, err);
+    jpeg_destroy_decompress(&r->jpeg);
+    free(r->row);
+    free(r);
     return st;
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+struct jpeg_job {
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    jmp_buf bail;
+    char text[JMSG_LENGTH_MAX];
+    unsigned char *bytes;
+    unsigned long n;
+};
+
+static void jpeg_on_error(j_common_ptr c)
+{
+    struct jpeg_job *j = c->client_data;
+    c->err->format_message(c, j->text);
+    longjmp(j->bail, 1);
+}
+
+static void jpeg_write(struct jpeg_job *j, const struct image *im, int quality)
+{
+    struct jpeg_compress_struct *c = &j->jpeg;
+    jpeg_create_compress(c);
+    jpeg_mem_dest(c, &j->bytes, &j->n);
+    c->image_width = im->width;
+    c->image_height = im->height;
+    c->input_components = 3;
+    c->in_color_space = JCS_RGB;
+    jpeg_set_defaults(c);
+    jpeg_set_quality(c, quality, TRUE);
+    jpeg_start_compress(c, TRUE);
+    for (uint32_t y = 0; y < im->height; y++) {
+        JSAMPROW row = im->rgb + (size_t)y * im->width * 3;
+        jpeg_write_scanlines(c, &row, 1);
+    }
+    jpeg_finish_compress(c);
 }
 
 mohs_status image_encode_jpeg(const struct image *im, int quality,
                               struct str *out, struct mohs_error *err)
 {
-    struct jpeg_compress_struct c;
-    struct trap t;
-    unsigned char *volatile mem = NULL;
-    unsigned long len = 0;
     volatile mohs_status st = MOHS_OK;
     if (quality < 1 || quality > 100)
-        return mohs_fail(err, MOHS_E_ARG, "jpeg: quality %d is outside 1..100", quality);
-    memset(&c, 0, sizeof c);
-    c.err = jpeg_std_error(&t.mgr);
-    t.mgr.error_exit = on_error;
-    t.mgr.output_message = quiet;
-    if (setjmp(t.out)) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "jpeg: %s", t.text);
-        goto out;
-    }
-    jpeg_create_compress(&c);
-    jpeg_mem_dest(&c, (unsigned char **)&mem, &len);
-    c.image_width = im->width;
-    c.image_height = im->height;
-    c.input_components = 3;
-    c.in_color_space = JCS_RGB;
-    jpeg_set_defaults(&c);
-    jpeg_set_quality(&c, quality, TRUE);
-    jpeg_start_compress(&c, TRUE);
-    while (c.next_scanline < c.image_height) {
-        JSAMPROW p = im->rgb + (size_t)c.next_scanline * im->width * 3;
-        jpeg_write_scanlines(&c, &p, 1);
-    }
-    jpeg_finish_compress(&c);
-    str_addn(out, (char *)mem, len);
-out:
-    jpeg_destroy_compress(&c);
-    free(mem);
+        return mohs_fail(err, MOHS_E_ARG, "jpeg: quality %d is outside 1..100",
+                         quality);
+    if (!im->width || !im->height || im->width > JPEG_MAX_DIMENSION ||
+        im->height > JPEG_MAX_DIMENSION)
+        return mohs_fail(err, MOHS_E_ARG, "jpeg: size %u x %u is outside 1..%ld",
+                         im->width, im->height, JPEG_MAX_DIMENSION);
+    struct jpeg_job *j = xcalloc(1, sizeof *j);
+    j->jpeg.err = jpeg_std_error(&j->errors);
+    j->jpeg.client_data = j;
+    j->errors.error_exit = jpeg_on_error;
+    if (setjmp(j->bail))
+        st = mohs_fail(err, MOHS_E_IO, "jpeg: %s", j->text);
+    else
+        jpeg_write(j, im, quality);
+    if (st >= 0)
+        str_addn(out, (const char *)j->bytes, j->n);
+    jpeg_destroy_compress(&j->jpeg);
+    free(j->bytes);
+    free(j);
     return st;
 }

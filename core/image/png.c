@@ -1,279 +1,244 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PNG through libpng, with the conversions of Pillow's convert("RGB"): alpha
- * is dropped, not composited; palettes are looked up; 16-bit grey is cut to
- * 255, 16-bit colour loses its low bytes.
+ * PNG through libpng, with Pillow's conversions to RGB: alpha and tRNS are
+ * dropped, 16-bit colour keeps its high byte, 16-bit grey saturates at 255,
+ * palette indices past the palette are black. (Checked against Pillow 13.)
  */
 #include "config.h"
 
-#include "image/image.h"
+#include "image/codec.h"
 
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <png.h>
 
-#include "image/codec.h"
-
-struct reader {
-    const uint8_t *data;
-    size_t n, at;
-    char text[160];
+enum {
+    CHUNK_MAX_BYTES = 1 << 26,
+    DEFLATE_MAX_RATIO = 1040 /* zlib cannot expand further (it is 1032) */
 };
 
-static void on_error(png_structp p, png_const_charp text)
+struct reader {
+    const struct decoding *d;
+    size_t at;
+    png_structp png;
+    png_infop info;
+    char text[160];
+    uint8_t *raw;
+    png_bytepp rows;
+    uint32_t width, height;
+    int depth, type;
+    png_color palette[256];
+};
+
+static void on_error(png_structp png, png_const_charp text)
 {
-    struct reader *r = png_get_error_ptr(p);
+    struct reader *r = png_get_error_ptr(png);
     snprintf(r->text, sizeof r->text, "%s", text);
-    longjmp(png_jmpbuf(p), 1);
+    longjmp(png_jmpbuf(png), 1);
 }
 
-static void on_warning(png_structp p, png_const_charp text)
+static void on_warning(png_structp png, png_const_charp text)
 {
-    (void)p;
+    (void)png;
     (void)text;
 }
 
-static void feed(png_structp p, png_bytep out, size_t n)
+static void on_read(png_structp png, png_bytep to, size_t n)
 {
-    struct reader *r = png_get_io_ptr(p);
-    if (n > r->n - r->at)
-        png_error(p, "truncated PNG");
-    memcpy(out, r->data + r->at, n);
+    struct reader *r = png_get_io_ptr(png);
+    if (n > r->d->n - r->at)
+        png_error(png, "truncated PNG");
+    memcpy(to, r->d->data + r->at, n);
     r->at += n;
 }
 
-/* 16-bit grey rows, big-endian, to RGB: values above 255 become 255. */
-static void grey16_row(const uint8_t *in, uint32_t width, uint8_t *out)
+static void read_header(struct reader *r)
 {
-    for (uint32_t x = 0; x < width; x++, in += 2, out += 3) {
-        uint8_t v = in[0] ? 255 : in[1];
-        out[0] = out[1] = out[2] = v;
+    png_set_read_fn(r->png, r, on_read);
+    png_set_user_limits(r->png, 0x7fffffff, 0x7fffffff);
+    png_set_chunk_malloc_max(r->png, CHUNK_MAX_BYTES);
+    png_set_chunk_cache_max(r->png, 1000);
+    png_read_info(r->png, r->info);
+    png_get_IHDR(r->png, r->info, &r->width, &r->height, &r->depth, &r->type,
+                 NULL, NULL, NULL);
+}
+
+/* Size against the limit and against what the file can hold, before anything
+ * is allocated. */
+static mohs_status check_size(const struct reader *r, struct mohs_error *err)
+{
+    const struct decoding *d = r->d;
+    uint64_t pixels = (uint64_t)r->width * r->height;
+    if (pixels > IMAGE_MAX_PIXELS)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: size %u x %u exceeds the limit of %d pixels",
+                         d->name, r->width, r->height, IMAGE_MAX_PIXELS);
+    uint64_t bits = png_get_channels(r->png, r->info) * (uint64_t)r->depth;
+    if (pixels * bits / 8 / DEFLATE_MAX_RATIO > d->n)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: %zu bytes cannot hold %u x %u pixels", d->name,
+                         d->n, r->width, r->height);
+    return MOHS_OK;
+}
+
+/* The picture in its own layout into r->raw. */
+static mohs_status read_raw(struct reader *r, struct mohs_error *err)
+{
+    const struct decoding *d = r->d;
+    if (r->type == PNG_COLOR_TYPE_GRAY && r->depth < 8)
+        png_set_expand_gray_1_2_4_to_8(r->png);
+    if (r->type == PNG_COLOR_TYPE_PALETTE)
+        png_set_packing(r->png);
+    if (r->type != PNG_COLOR_TYPE_GRAY && r->depth == 16)
+        png_set_strip_16(r->png);
+    png_set_interlace_handling(r->png);
+    png_read_update_info(r->png, r->info);
+    size_t stride = png_get_rowbytes(r->png, r->info);
+    r->raw = try_calloc(r->height, stride, d->name, err);
+    r->rows = r->raw ? try_calloc(r->height, sizeof *r->rows, d->name, err)
+                     : NULL;
+    if (!r->rows)
+        return MOHS_E_NOMEM;
+    for (uint32_t y = 0; y < r->height; y++)
+        r->rows[y] = r->raw + y * stride;
+    png_read_image(r->png, r->rows);
+    return MOHS_OK;
+}
+
+static void copy_palette(struct reader *r)
+{
+    png_colorp p = NULL;
+    int n = 0;
+    if (png_get_PLTE(r->png, r->info, &p, &n) && n > 0)
+        memcpy(r->palette, p, (size_t)(n < 256 ? n : 256) * sizeof *p);
+}
+
+static void row_to_rgb(const struct reader *r, const uint8_t *in, uint8_t *rgb)
+{
+    size_t step = r->type == PNG_COLOR_TYPE_RGB_ALPHA    ? 4
+                  : r->type == PNG_COLOR_TYPE_GRAY_ALPHA ? 2
+                                                         : 1;
+    for (uint32_t x = 0; x < r->width; x++, rgb += 3) {
+        switch (r->type) {
+        case PNG_COLOR_TYPE_RGB_ALPHA: memcpy(rgb, in + x * step, 3); break;
+        case PNG_COLOR_TYPE_PALETTE: {
+            const png_color *c = &r->palette[in[x]];
+            rgb[0] = c->red;
+            rgb[1] = c->green;
+            rgb[2] = c->blue;
+            break;
+        }
+        default:
+            if (r->depth == 16 && r->type == PNG_COLOR_TYPE_GRAY)
+                memset(rgb, in[2 * (size_t)x] ? 255 : in[2 * (size_t)x + 1], 3);
+            else
+                memset(rgb, in[x * step], 3);
+        }
     }
 }
 
-/* Sets libpng's transformations; true when rows stay 16-bit grey. */
-static bool transform(png_structp p, png_infop info)
+/* All that may leave through libpng's longjmp; owns nothing but what is in
+ * *r and *out. */
+static mohs_status read_picture(struct reader *r, struct decoding *d,
+                                struct mohs_error *err)
 {
-    int type = png_get_color_type(p, info), depth = png_get_bit_depth(p, info);
-    if (type == PNG_COLOR_TYPE_GRAY && depth == 16)
-        return true;
-    if (type == PNG_COLOR_TYPE_PALETTE)
-        png_set_palette_to_rgb(p);
-    if (depth == 16)
-        png_set_strip_16(p);
-    if (type == PNG_COLOR_TYPE_GRAY && depth < 8)
-        png_set_expand_gray_1_2_4_to_8(p);
-    if (type == PNG_COLOR_TYPE_GRAY || type == PNG_COLOR_TYPE_GRAY_ALPHA)
-        png_set_gray_to_rgb(p);
-    png_set_strip_alpha(p);
-    return false;
-}
-
-static int orientation_of(png_structp p, png_infop info)
-{
-#ifdef PNG_eXIf_SUPPORTED
+    read_header(r);
+    RET_IF_ERR(check_size(r, err));
+    RET_IF_ERR(image_alloc(d->out, r->width, r->height, d->name, err));
+    copy_palette(r);
+    RET_IF_ERR(read_raw(r, err));
+    for (uint32_t y = 0; y < r->height; y++) {
+        uint8_t *to = d->out->rgb + (size_t)y * r->width * 3;
+        if (r->type == PNG_COLOR_TYPE_RGB)
+            memcpy(to, r->rows[y], (size_t)r->width * 3);
+        else
+            row_to_rgb(r, r->rows[y], to);
+    }
     png_bytep exif = NULL;
     png_uint_32 n = 0;
-    if (png_get_eXIf_1(p, info, &n, &exif) && exif)
-        return exif_orientation(exif, n);
-#endif
-    return 1;
+    if (png_get_eXIf_1(r->png, r->info, &n, &exif))
+        d->orientation = exif_orientation(exif, n);
+    return MOHS_OK;
 }
 
-mohs_status png_decode(const uint8_t *data, size_t n, const char *name,
-                       struct image *out, struct mohs_error *err)
+static mohs_status reader_open(struct reader *r, const struct decoding *d,
+                               struct mohs_error *err)
 {
-    struct reader r = { data, n, 0, { 0 } };
-    png_structp p = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error,
-                                           on_warning);
-    png_infop info = p ? png_create_info_struct(p) : NULL;
-    png_bytep *volatile rows = NULL;
-    uint8_t *volatile wide = NULL;
-    volatile mohs_status st = MOHS_OK;
-    if (!info) {
-        png_destroy_read_struct(&p, NULL, NULL);
-        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory", name);
+    r->d = d;
+    r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error,
+                                    on_warning);
+    r->info = r->png ? png_create_info_struct(r->png) : NULL;
+    if (!r->info)
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for libpng", d->name);
+    return MOHS_OK;
+}
+
+static void reader_close(struct reader *r)
+{
+    if (r->png)
+        png_destroy_read_struct(&r->png, &r->info, NULL);
+    free(r->rows);
+    free(r->raw);
+    free(r);
+}
+
+mohs_status png_decode(struct decoding *d, struct mohs_error *err)
+{
+    struct reader *r = xcalloc(1, sizeof *r);
+    mohs_status st = reader_open(r, d, err);
+    if (st >= 0) {
+        if (setjmp(png_jmpbuf(r->png)))
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", d->name, r->text);
+        else
+            st = read_picture(r, d, err);
     }
-    if (setjmp(png_jmpbuf(p))) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", name, r.text);
-        goto out;
-    }
-    png_set_user_limits(p, 1000000, 1000000);
-    png_set_read_fn(p, &r, feed);
-    png_read_info(p, info);
-    uint32_t w = png_get_image_width(p, info), h = png_get_image_height(p, info);
-    st = image_alloc(w, h, name, out, err);
-    if (st < 0)
-        goto out;
-    bool grey16 = transform(p, info);
-    png_set_interlace_handling(p);
-    png_read_update_info(p, info);
-    size_t stride = png_get_rowbytes(p, info);
-    rows = try_calloc(h, sizeof *rows, name, err);
-    if (grey16)
-        wide = try_calloc(h, stride, name, err);
-    if (!rows || (grey16 && !wide)) {
-        st = MOHS_E_NOMEM;
-        goto out;
-    }
-    if (!grey16 && stride != (size_t)w * 3)
-        png_error(p, "unexpected row size");
-    for (uint32_t y = 0; y < h; y++)
-        rows[y] = grey16 ? wide + y * stride : out->rgb + (size_t)y * w * 3;
-    png_read_image(p, rows);
-    png_read_end(p, info);
-    for (uint32_t y = 0; grey16 && y < h; y++)
-        grey16_row(wide + y * stride, w, out->rgb + (size_t)y * w * 3);
-    st = orientation_of(p, info);
-out:
-    png_destroy_read_struct(&p, &info, NULL);
-    free((void *)rows);
-    free(wide);
-    if (st < 0)
-        image_free(out);
+    reader_close(r);
     return st;
 }
 
-/* ---- writing ---- */
+/* ---- 16-bit grey ------------------------------------------------------- */
 
-static void gather(png_structp p, png_bytep data, size_t n)
+static mohs_status read_grey16(struct reader *r, struct mohs_error *err)
 {
-    str_addn(png_get_io_ptr(p), (char *)data, n);
-}
-
-static void no_flush(png_structp p)
-{
-    (void)p;
-}
-
-mohs_status image_encode_png(const struct image *im, struct str *out,
-                             struct mohs_error *err)
-{
-    struct reader r = { 0 };
-    png_structp p = png_create_write_struct(PNG_LIBPNG_VER_STRING, &r, on_error,
-                                            on_warning);
-    png_infop info = p ? png_create_info_struct(p) : NULL;
-    volatile mohs_status st = MOHS_OK;
-    if (!info) {
-        png_destroy_write_struct(&p, NULL);
-        return mohs_fail(err, MOHS_E_NOMEM, "png: no memory");
-    }
-    if (setjmp(png_jmpbuf(p))) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "png: %s", r.text);
-        goto out;
-    }
-    png_set_write_fn(p, out, gather, no_flush);
-    png_set_IHDR(p, info, im->width, im->height, 8, PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    png_set_compression_level(p, 3);
-    png_set_filter(p, 0, PNG_FILTER_SUB);
-    png_write_info(p, info);
-    for (uint32_t y = 0; y < im->height; y++)
-        png_write_row(p, im->rgb + (size_t)y * im->width * 3);
-    png_write_end(p, info);
-out:
-    png_destroy_write_struct(&p, &info);
-    return st;
-}
-
-mohs_status image_write_png(const char *path, const struct image *im,
-                            struct mohs_error *err)
-{
-    struct str s = { 0 };
-    mohs_status st = image_encode_png(im, &s, err);
-    if (st >= 0)
-        st = file_write(path, s.s, s.n, err);
-    str_free(&s);
-    return st;
-}
-
-/* ---- 16-bit grey: depth maps ---- */
-
-mohs_status image_encode_png16(const uint16_t *grey, uint32_t width, uint32_t height,
-                               struct str *out, struct mohs_error *err)
-{
-    struct reader r = { 0 };
-    png_structp p = png_create_write_struct(PNG_LIBPNG_VER_STRING, &r, on_error,
-                                            on_warning);
-    png_infop info = p ? png_create_info_struct(p) : NULL;
-    uint8_t *volatile row = xmalloc((size_t)width * 2);
-    volatile mohs_status st = MOHS_OK;
-    if (!info) {
-        st = mohs_fail(err, MOHS_E_NOMEM, "png: no memory");
-        goto out;
-    }
-    if (setjmp(png_jmpbuf(p))) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "png: %s", r.text);
-        goto out;
-    }
-    png_set_write_fn(p, out, gather, no_flush);
-    png_set_IHDR(p, info, width, height, 16, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_set_compression_level(p, 3);
-    png_set_filter(p, 0, PNG_FILTER_SUB);
-    png_write_info(p, info);
-    for (uint32_t y = 0; y < height; y++) {
-        for (uint32_t x = 0; x < width; x++) {
-            uint16_t v = grey[(size_t)y * width + x];
-            row[2 * x] = (uint8_t)(v >> 8);
-            row[2 * x + 1] = (uint8_t)v;
-        }
-        png_write_row(p, row);
-    }
-    png_write_end(p, info);
-out:
-    png_destroy_write_struct(&p, &info);
-    free(row);
-    return st;
+    const char *name = r->d->name;
+    read_header(r);
+    if (r->type != PNG_COLOR_TYPE_GRAY || r->depth != 16)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: colour type %d with %d bits is not 16-bit grey",
+                         name, r->type, r->depth);
+    RET_IF_ERR(check_size(r, err));
+    RET_IF_ERR(read_raw(r, err));
+    size_t n = (size_t)r->width * r->height;
+    uint16_t *v = (uint16_t *)(void *)r->raw;
+    for (size_t i = 0; i < n; i++)
+        v[i] = (uint16_t)(r->raw[2 * i] << 8 | r->raw[2 * i + 1]);
+    return MOHS_OK;
 }
 
 mohs_status image_decode_png16(const void *data, size_t n, const char *name,
-                               uint32_t *width, uint32_t *height, uint16_t **out,
-                               struct mohs_error *err)
+                               uint32_t *width, uint32_t *height,
+                               uint16_t **out, struct mohs_error *err)
 {
-    struct reader r = { data, n, 0, { 0 } };
-    png_structp p = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error,
-                                           on_warning);
-    png_infop info = p ? png_create_info_struct(p) : NULL;
-    uint8_t *volatile all = NULL;
-    png_bytep *volatile rows = NULL;
-    volatile mohs_status st = MOHS_OK;
-    if (!info) {
-        png_destroy_read_struct(&p, NULL, NULL);
-        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory", name);
+    struct decoding d = { data, n, name, NULL, 1 };
+    *out = NULL;
+    if (n < 8 || png_sig_cmp(data, 0, 8))
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: not a PNG file", name);
+    struct reader *r = xcalloc(1, sizeof *r);
+    mohs_status st = reader_open(r, &d, err);
+    if (st >= 0) {
+        if (setjmp(png_jmpbuf(r->png)))
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", name, r->text);
+        else
+            st = read_grey16(r, err);
     }
-    if (setjmp(png_jmpbuf(p))) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", name, r.text);
-        goto out;
+    if (st >= 0) {
+        *width = r->width;
+        *height = r->height;
+        *out = (uint16_t *)(void *)r->raw;
+        r->raw = NULL;
     }
-    png_set_read_fn(p, &r, feed);
-    png_read_info(p, info);
-    uint64_t w = png_get_image_width(p, info), h = png_get_image_height(p, info);
-    if (png_get_color_type(p, info) != PNG_COLOR_TYPE_GRAY ||
-        png_get_bit_depth(p, info) != 16 || w * h > IMAGE_MAX_PIXELS) {
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: not a 16-bit grey PNG", name);
-        goto out;
-    }
-    all = try_calloc(w * h, 2, name, err);
-    rows = try_calloc(h, sizeof *rows, name, err);
-    if (!all || !rows) {
-        st = MOHS_E_NOMEM;
-        goto out;
-    }
-    for (uint64_t y = 0; y < h; y++)
-        rows[y] = all + y * w * 2;
-    png_read_image(p, rows);
-    for (uint64_t i = 0; i < w * h; i++)
-        ((uint16_t *)(void *)all)[i] = (uint16_t)(all[2 * i] << 8 | all[2 * i + 1]);
-    *width = (uint32_t)w;
-    *height = (uint32_t)h;
-    *out = (uint16_t *)(void *)all;
-    all = NULL;
-out:
-    png_destroy_read_struct(&p, &info, NULL);
-    free(all);
-    free((void *)rows);
+    reader_close(r);
     return st;
 }

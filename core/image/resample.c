@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pillow's resampler (src/libImaging/Resample.c, MIT-CMU), as an algorithm:
- * windowed filters with support scaled by the reduction, normalised in
- * double, rounded to 22 fractional bits, horizontal pass then vertical, each
- * rounded to 8 bits. Results are the same bytes.
+ * Resampling, bit for bit as Pillow's Image.resize does it: separable
+ * filters with support scaled by the reduction, weights in 22-bit fixed
+ * point, each pass rounded to 8 bits. The algorithm and
+ * its rounding rules follow Pillow's Resample.c and Geometry.c (Pillow,
+ * MIT-CMU licence, by Jeffrey A. Clark and contributors; originally PIL by
+ * Secret Labs AB and Fredrik Lundh).
  */
 #include "config.h"
 
@@ -15,20 +17,26 @@
 
 #include "image/codec.h"
 
-enum { BITS = 32 - 8 - 2 };
+enum {
+    PRECISION_BITS = 32 - 8 - 2,
+    COLUMNS = 16 /* columns accumulated together in the vertical pass */
+};
 
-static double box(double x)
+/* ---- filters ----------------------------------------------------------- */
+
+static double weight_box(double x)
 {
     return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
 }
 
-static double triangle(double x)
+static double weight_bilinear(double x)
 {
     x = fabs(x);
     return x < 1.0 ? 1.0 - x : 0.0;
 }
 
-static double cubic(double x)
+/* Keys' cubic with a = -1/2. */
+static double weight_bicubic(double x)
 {
     const double a = -0.5;
     x = fabs(x);
@@ -47,179 +55,267 @@ static double sinc(double x)
     return sin(x) / x;
 }
 
-static double lanczos(double x)
+static double weight_lanczos(double x)
 {
-    return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0;
+    return x >= -3.0 && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0;
 }
 
 static const struct {
-    double (*f)(double);
+    double (*weight)(double);
     double support;
 } filters[] = {
-    [FILTER_BOX] = { box, 0.5 },
-    [FILTER_BILINEAR] = { triangle, 1.0 },
-    [FILTER_BICUBIC] = { cubic, 2.0 },
-    [FILTER_LANCZOS] = { lanczos, 3.0 },
+    [FILTER_BOX] = { weight_box, 0.5 },
+    [FILTER_BILINEAR] = { weight_bilinear, 1.0 },
+    [FILTER_BICUBIC] = { weight_bicubic, 2.0 },
+    [FILTER_LANCZOS] = { weight_lanczos, 3.0 },
 };
 
-struct weights {
-    int n;        /* weights kept per output position */
-    int *first, *count;
-    int32_t *w;
+/* ---- coefficients ------------------------------------------------------ */
+
+/* For each output position: first input position, number of taps, taps. */
+struct taps {
+    uint32_t width; /* taps per position, at most */
+    uint32_t *first, *count;
+    int32_t *k;
 };
 
-static void weights_free(struct weights *k)
+static void taps_free(struct taps *t)
 {
-    free(k->first);
-    free(k->count);
-    free(k->w);
+    free(t->first);
+    free(t->count);
+    free(t->k);
 }
 
-static mohs_status weights_make(uint32_t in, uint32_t out, enum image_filter f,
-                                struct weights *k, struct mohs_error *err)
+static int32_t to_fixed(double w)
 {
-    double scale = (double)in / out, grow = scale < 1.0 ? 1.0 : scale;
-    double support = filters[f].support * grow, inverse = 1.0 / grow;
-    k->n = (int)ceil(support) * 2 + 1;
-    k->first = try_calloc(out, sizeof *k->first, "resize weights", err);
-    k->count = try_calloc(out, sizeof *k->count, "resize weights", err);
-    k->w = try_calloc((size_t)out * (size_t)k->n, sizeof *k->w, "resize weights", err);
-    double *x = xcalloc((size_t)k->n, sizeof *x);
-    if (!k->first || !k->count || !k->w) {
-        free(x);
+    return (int32_t)(w < 0 ? -0.5 + w * (1 << PRECISION_BITS)
+                           : 0.5 + w * (1 << PRECISION_BITS));
+}
+
+static mohs_status taps_make(struct taps *t, uint32_t in, uint32_t out,
+                             enum image_filter filter, struct mohs_error *err)
+{
+    double scale = (double)in / out, fit = scale < 1.0 ? 1.0 : scale;
+    double support = filters[filter].support * fit, step = 1.0 / fit;
+    t->width = (uint32_t)ceil(support) * 2 + 1;
+    t->first = try_calloc(out, sizeof *t->first, "resize", err);
+    t->count = try_calloc(out, sizeof *t->count, "resize", err);
+    t->k = try_calloc((size_t)out * t->width, sizeof *t->k, "resize", err);
+    double *w = try_calloc(t->width, sizeof *w, "resize", err);
+    if (!t->first || !t->count || !t->k || !w) {
+        free(w);
         return MOHS_E_NOMEM;
     }
-    for (uint32_t i = 0; i < out; i++) {
-        double center = (i + 0.5) * scale, sum = 0;
-        int lo = (int)(center - support + 0.5), hi = (int)(center + support + 0.5);
-        lo = lo < 0 ? 0 : lo;
-        hi = hi > (int)in ? (int)in : hi;
-        for (int j = 0; j < hi - lo; j++) {
-            x[j] = filters[f].f((j + lo - center + 0.5) * inverse);
-            sum += x[j];
+    for (uint32_t x = 0; x < out; x++) {
+        double center = (x + 0.5) * scale, sum = 0.0;
+        double low = center - support + 0.5, high = center + support + 0.5;
+        uint32_t lo = low < 0 ? 0 : (uint32_t)low;
+        uint32_t hi = high > in ? in : (uint32_t)high;
+        for (uint32_t i = lo; i < hi; i++) {
+            w[i - lo] = filters[filter].weight((i - center + 0.5) * step);
+            sum += w[i - lo];
         }
-        for (int j = 0; j < hi - lo; j++) {
-            double v = (sum != 0.0 ? x[j] / sum : x[j]) * (1 << BITS);
-            k->w[(size_t)i * (size_t)k->n + (size_t)j] = (int32_t)(v < 0 ? v - 0.5 : v + 0.5);
-        }
-        k->first[i] = lo;
-        k->count[i] = hi - lo;
+        t->first[x] = lo;
+        t->count[x] = hi - lo;
+        for (uint32_t i = 0; i < hi - lo; i++)
+            t->k[(size_t)x * t->width + i] =
+                to_fixed(sum != 0.0 ? w[i] / sum : w[i]);
     }
-    free(x);
+    free(w);
     return MOHS_OK;
 }
 
-static inline uint8_t cut(int32_t v)
+/* ---- passes ------------------------------------------------------------ */
+
+static inline uint8_t clip8(int32_t v)
 {
-    v >>= BITS;
+    v >>= PRECISION_BITS;
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void horizontal(const uint8_t *in, uint32_t width, uint32_t rows,
-                       uint32_t ch, uint32_t new_width, const struct weights *k,
-                       uint8_t *out)
+static inline void row_horizontal(const uint8_t *in, const struct taps *t,
+                                  uint32_t width, unsigned channels,
+                                  uint8_t *out)
 {
-    for (uint32_t y = 0; y < rows; y++, in += (size_t)width * ch)
-        for (uint32_t x = 0; x < new_width; x++, out += ch) {
-            const int32_t *w = k->w + (size_t)x * (size_t)k->n;
-            const uint8_t *p = in + (size_t)k->first[x] * ch;
-            int32_t sum[4] = { 1 << (BITS - 1), 1 << (BITS - 1), 1 << (BITS - 1),
-                               1 << (BITS - 1) };
-            for (int j = 0; j < k->count[x]; j++, p += ch)
-                for (uint32_t c = 0; c < ch; c++)
-                    sum[c] += p[c] * w[j];
-            for (uint32_t c = 0; c < ch; c++)
-                out[c] = cut(sum[c]);
-        }
-}
-
-static void vertical(const uint8_t *in, size_t stride, uint32_t new_height,
-                     const struct weights *k, int32_t *sum, uint8_t *out)
-{
-    for (uint32_t y = 0; y < new_height; y++, out += stride) {
-        const int32_t *w = k->w + (size_t)y * (size_t)k->n;
-        for (size_t i = 0; i < stride; i++)
-            sum[i] = 1 << (BITS - 1);
-        for (int j = 0; j < k->count[y]; j++) {
-            const uint8_t *p = in + (size_t)(k->first[y] + j) * stride;
-            for (size_t i = 0; i < stride; i++)
-                sum[i] += p[i] * w[j];
-        }
-        for (size_t i = 0; i < stride; i++)
-            out[i] = cut(sum[i]);
+    for (uint32_t x = 0; x < width; x++, out += channels) {
+        const uint8_t *p = in + (size_t)t->first[x] * channels;
+        const int32_t *k = t->k + (size_t)x * t->width;
+        int32_t acc[4] = { 1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1),
+                           1 << (PRECISION_BITS - 1),
+                           1 << (PRECISION_BITS - 1) };
+        for (uint32_t i = 0; i < t->count[x]; i++, p += channels)
+            for (unsigned c = 0; c < channels; c++)
+                acc[c] += p[c] * k[i];
+        for (unsigned c = 0; c < channels; c++)
+            out[c] = clip8(acc[c]);
     }
 }
 
-static void nearest(const uint8_t *in, uint32_t width, uint32_t height, uint32_t ch,
-                    uint32_t new_width, uint32_t new_height, uint8_t *out)
+static void pass_horizontal(const uint8_t *in, uint32_t in_width,
+                            uint32_t height, const struct taps *t,
+                            uint32_t width, unsigned channels, uint8_t *out)
 {
-    double sx = (double)width / new_width, sy = (double)height / new_height;
-    for (uint32_t y = 0; y < new_height; y++)
-        for (uint32_t x = 0; x < new_width; x++, out += ch) {
-            uint32_t px = (uint32_t)((x + 0.5) * sx), py = (uint32_t)((y + 0.5) * sy);
-            px = px < width ? px : width - 1;
-            py = py < height ? py : height - 1;
-            memcpy(out, in + ((size_t)py * width + px) * ch, ch);
+    for (uint32_t y = 0; y < height; y++) {
+        const uint8_t *from = in + (size_t)y * in_width * channels;
+        uint8_t *to = out + (size_t)y * width * channels;
+        // Constant channel counts let the compiler unroll.
+        if (channels == 3)
+            row_horizontal(from, t, width, 3, to);
+        else if (channels == 4)
+            row_horizontal(from, t, width, 4, to);
+        else
+            row_horizontal(from, t, width, channels, to);
+    }
+}
+
+/* One output row from rows that start at `in`; `row` is its length. */
+static void row_vertical(const uint8_t *in, size_t row, const int32_t *k,
+                         uint32_t n, uint8_t *out)
+{
+    size_t x = 0;
+    for (; x + COLUMNS <= row; x += COLUMNS) {
+        int32_t acc[COLUMNS];
+        for (unsigned c = 0; c < COLUMNS; c++)
+            acc[c] = 1 << (PRECISION_BITS - 1);
+        const uint8_t *p = in + x;
+        for (uint32_t i = 0; i < n; i++, p += row)
+            for (unsigned c = 0; c < COLUMNS; c++)
+                acc[c] += p[c] * k[i];
+        for (unsigned c = 0; c < COLUMNS; c++)
+            out[x + c] = clip8(acc[c]);
+    }
+    for (; x < row; x++) {
+        int32_t acc = 1 << (PRECISION_BITS - 1);
+        for (uint32_t i = 0; i < n; i++)
+            acc += in[i * row + x] * k[i];
+        out[x] = clip8(acc);
+    }
+}
+
+static void pass_vertical(const uint8_t *in, size_t row, const struct taps *t,
+                          uint32_t height, uint8_t *out)
+{
+    for (uint32_t y = 0; y < height; y++)
+        row_vertical(in + t->first[y] * row, row, t->k + (size_t)y * t->width,
+                     t->count[y], out + y * row);
+}
+
+/* Pillow walks source positions by adding the step, so its rounding is a
+ * running sum's. */
+static mohs_status nearest_index(uint32_t in, uint32_t out, uint32_t **index,
+                                 struct mohs_error *err)
+{
+    double step = (double)in / out, at = step * 0.5;
+    uint32_t *v = try_calloc(out, sizeof *v, "resize", err);
+    if (!v)
+        return MOHS_E_NOMEM;
+    for (uint32_t x = 0; x < out; x++, at += step)
+        v[x] = at >= in ? in - 1 : (uint32_t)at;
+    *index = v;
+    return MOHS_OK;
+}
+
+static mohs_status resize_nearest(const uint8_t *in, uint32_t in_width,
+                                  uint32_t in_height, uint32_t channels,
+                                  uint32_t width, uint32_t height, uint8_t *out,
+                                  struct mohs_error *err)
+{
+    uint32_t *xs = NULL, *ys = NULL;
+    mohs_status st = nearest_index(in_width, width, &xs, err);
+    if (st >= 0)
+        st = nearest_index(in_height, height, &ys, err);
+    for (uint32_t y = 0; st >= 0 && y < height; y++) {
+        const uint8_t *row = in + (size_t)ys[y] * in_width * channels;
+        for (uint32_t x = 0; x < width; x++, out += channels)
+            memcpy(out, row + (size_t)xs[x] * channels, channels);
+    }
+    free(xs);
+    free(ys);
+    return st;
+}
+
+/* Which pass goes first shows in the rounding between them. Pillow 13 takes
+ * the rows first where they lose much more than the columns; until Pillow 12
+ * the columns were always first. */
+static bool rows_first(uint32_t in_width, uint32_t in_height, uint32_t width,
+                       uint32_t height)
+{
+    return height < in_height && (int64_t)in_height - height >
+                                     2 * ((int64_t)in_width - width);
+}
+
+static mohs_status resize_filtered(const uint8_t *in, uint32_t in_width,
+                                   uint32_t in_height, uint32_t channels,
+                                   uint32_t width, uint32_t height,
+                                   enum image_filter filter, uint8_t *out,
+                                   struct mohs_error *err)
+{
+    struct taps h = { 0 }, v = { 0 };
+    uint8_t *mid = NULL;
+    size_t row = (size_t)width * channels, in_row = (size_t)in_width * channels;
+    bool across = width != in_width, down = height != in_height;
+    bool down_first = rows_first(in_width, in_height, width, height);
+    mohs_status st = MOHS_OK;
+    if (across)
+        OUT_IF_ERR(taps_make(&h, in_width, width, filter, err));
+    if (down)
+        OUT_IF_ERR(taps_make(&v, in_height, height, filter, err));
+    if (across && down) {
+        mid = malloc(down_first ? in_row * height : row * in_height);
+        if (!mid) {
+            st = mohs_fail(err, MOHS_E_NOMEM, "resize: no memory for %u x %u",
+                           width, in_height);
+            goto out;
         }
+    }
+    if (across && down && down_first) {
+        pass_vertical(in, in_row, &v, height, mid);
+        pass_horizontal(mid, in_width, height, &h, width, channels, out);
+    } else if (across && down) {
+        pass_horizontal(in, in_width, in_height, &h, width, channels, mid);
+        pass_vertical(mid, row, &v, height, out);
+    } else if (across) {
+        pass_horizontal(in, in_width, in_height, &h, width, channels, out);
+    } else if (down) {
+        pass_vertical(in, row, &v, height, out);
+    } else {
+        memcpy(out, in, row * height);
+    }
+out:
+    free(mid);
+    taps_free(&h);
+    taps_free(&v);
+    return st;
 }
 
 mohs_status resample(const uint8_t *in, uint32_t width, uint32_t height,
-                     uint32_t ch, uint32_t new_width, uint32_t new_height,
+                     uint32_t channels, uint32_t new_width, uint32_t new_height,
                      enum image_filter filter, uint8_t *out,
                      struct mohs_error *err)
 {
-    struct weights kx = { 0 }, ky = { 0 };
-    uint8_t *mid = NULL;
-    int32_t *sum = NULL;
-    mohs_status st = MOHS_OK;
-    if (ch < 1 || ch > 4 || (unsigned)filter > FILTER_LANCZOS)
-        return mohs_fail(err, MOHS_E_ARG, "resize: %u channels, filter %d", ch, filter);
-    if (width == new_width && height == new_height) {
-        memcpy(out, in, (size_t)width * height * ch);
-        return MOHS_OK;
-    }
-    if (filter == FILTER_NEAREST) {
-        nearest(in, width, height, ch, new_width, new_height, out);
-        return MOHS_OK;
-    }
-    const uint8_t *rows = in;
-    size_t stride = (size_t)new_width * ch;
-    if (new_width != width) {
-        OUT_IF_ERR(weights_make(width, new_width, filter, &kx, err));
-        mid = try_calloc(height, stride, "resize", err);
-        if (!mid) {
-            st = MOHS_E_NOMEM;
-            goto out;
-        }
-        horizontal(in, width, height, ch, new_width, &kx, mid);
-        rows = mid;
-    }
-    if (new_height != height) {
-        OUT_IF_ERR(weights_make(height, new_height, filter, &ky, err));
-        sum = try_calloc(stride, sizeof *sum, "resize", err);
-        if (!sum) {
-            st = MOHS_E_NOMEM;
-            goto out;
-        }
-        vertical(rows, stride, new_height, &ky, sum, out);
-    } else {
-        memcpy(out, rows, (size_t)height * stride);
-    }
-out:
-    weights_free(&kx);
-    weights_free(&ky);
-    free(mid);
-    free(sum);
-    return st;
+    // The picture between the two passes is new_width x height.
+    if (!width || !height || !new_width || !new_height || !channels ||
+        channels > 4 || (unsigned)filter > FILTER_LANCZOS ||
+        (uint64_t)new_width * new_height > IMAGE_MAX_PIXELS ||
+        (uint64_t)new_width * height > IMAGE_MAX_PIXELS)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "resize: from %u x %u to %u x %u, %u channels, "
+                         "filter %d", width, height, new_width, new_height,
+                         channels, (int)filter);
+    if (filter == FILTER_NEAREST)
+        return resize_nearest(in, width, height, channels, new_width,
+                              new_height, out, err);
+    return resize_filtered(in, width, height, channels, new_width, new_height,
+                           filter, out, err);
 }
 
 mohs_status image_resize(const struct image *in, uint32_t width, uint32_t height,
                          enum image_filter filter, struct image *out,
                          struct mohs_error *err)
 {
-    RET_IF_ERR(image_alloc(width, height, "resize", out, err));
-    mohs_status st = resample(in->rgb, in->width, in->height, 3, width, height, filter,
-                              out->rgb, err);
+    RET_IF_ERR(image_alloc(out, width, height, "resize", err));
+    mohs_status st = resample(in->rgb, in->width, in->height, 3, width, height,
+                              filter, out->rgb, err);
     if (st < 0)
         image_free(out);
     return st;
