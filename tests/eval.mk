@@ -1,1 +1,1 @@
-# tests of eval
+dist_check_SCRIPTS += tests/recipes/recipes.sh
