@@ -1,1 +1,2 @@
 dist_check_SCRIPTS += tests/recipes/recipes.sh
+dist_check_SCRIPTS += tests/recipes/snippets.sh
