@@ -1,5 +1,5 @@
 # benchmarks, built on demand: make bench
-BENCHES = bench/gemm bench/bench_graph
+BENCHES = bench/gemm bench/bench_graph bench/train_step
 EXTRA_PROGRAMS = $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench
@@ -12,3 +12,10 @@ bench_bench_graph_SOURCES = %D%/bench_graph.c
 bench_bench_graph_LDADD = core/libgraph.la core/libcompute.la core/libbase.la \
 	-lpthread -lm
 EXTRA_DIST += bench/bench_graph.py
+
+# Whole training steps; bench/train_step.py is the same in PyTorch.
+bench_train_step_SOURCES = %D%/train_step.c
+bench_train_step_LDADD = core/libtrain.la core/libdata.la core/libplugin.la \
+	core/libmodel.la core/libimage.la core/libgraph.la core/libcompute.la \
+	core/libbase.la -lpthread -lm
+EXTRA_DIST += bench/train_step.py

@@ -24,15 +24,6 @@ static const uint8_t color_rgb[SCENE_COLORS][3] = {
     { 235, 130, 30 },
 };
 
-/* Which light leaves a colour its name: dim white is gray, bright black is
- * gray too, dim orange is brown. */
-static const enum light lights[2] = { DIM_LIGHT, BRIGHT_LIGHT };
-static const bool color_lit[SCENE_COLORS][2] = {
-    { true, true }, { true, true }, { true, true }, { false, true },
-    { false, false }, { false, false }, { false, false }, { true, true },
-    { false, true },
-};
-
 /* Draws of one attempt, addressed by purpose. */
 struct dice {
     uint64_t seed, id, at;
@@ -131,7 +122,7 @@ void scene_draw_random(const struct catalogue *c, const uint32_t *kinds,
         uint32_t b = below(&d, 10);
         s->background = b < 4 ? PLAIN : b < 6 ? GRADIENT : b < 8 ? STRIPES : CHECKS;
         uint32_t l = below(&d, 10);
-        s->light = l < 2 && color_lit[s->color][l] ? lights[l] : NORMAL_LIGHT;
+        s->light = l == 0 ? DIM_LIGHT : l == 1 ? BRIGHT_LIGHT : NORMAL_LIGHT;
         s->occluded = below(&d, 10) == 0 ? (int32_t)below(&d, (uint32_t)s->n) : -1;
         if (split < 0 || split_of(s) == split)
             return;
@@ -209,15 +200,8 @@ static void turn(const uint8_t *in, int32_t degrees, uint8_t *out)
         }
 }
 
-int32_t scene_edge(int32_t c, uint32_t size)
-{
-    int32_t e = c - (int32_t)size * 8;
-    return e >= 0 ? e / 16 : -((15 - e) / 16);
-}
-
 static mohs_status draw_object(const struct object_class *o, const struct placed *p,
                                uint32_t size, struct image *im, uint16_t *depth,
-                               uint8_t *owner, uint8_t self,
                                struct mohs_error *err)
 {
     uint8_t *turned = xmalloc((size_t)GLYPH_PX * GLYPH_PX * 4);
@@ -225,7 +209,7 @@ static mohs_status draw_object(const struct object_class *o, const struct placed
     turn(o->rgba, p->rotation, turned);
     mohs_status st = resample(turned, GLYPH_PX, GLYPH_PX, 4, p->size, p->size,
                               FILTER_BILINEAR, small, err);
-    int32_t x0 = scene_edge(p->x, p->size), y0 = scene_edge(p->y, p->size);
+    int32_t x0 = (p->x - (int32_t)p->size * 8) / 16, y0 = (p->y - (int32_t)p->size * 8) / 16;
     for (int32_t y = 0; st >= 0 && y < (int32_t)p->size; y++)
         for (int32_t x = 0; x < (int32_t)p->size; x++) {
             int32_t px = x + x0, py = y + y0;
@@ -238,10 +222,8 @@ static mohs_status draw_object(const struct object_class *o, const struct placed
                 im->rgb[3 * at + (size_t)k] =
                     cut(q[k] + (under * (255 - q[3]) + 127) / 255);
             }
-            if (q[3] >= 128 && depth)
+            if (q[3] >= 128)
                 depth[at] = (uint16_t)p->depth_mm;
-            if (q[3] >= 128 && owner)
-                owner[at] = self;
         }
     free(turned);
     free(small);
@@ -250,7 +232,7 @@ static mohs_status draw_object(const struct object_class *o, const struct placed
 
 /* A narrow dark bar in front of one object: something is hidden, not all. */
 static void draw_bar(const struct placed *p, uint32_t size, struct image *im,
-                     uint16_t *depth, uint8_t *owner)
+                     uint16_t *depth)
 {
     int32_t half = (int32_t)p->size / 10 + 1, mid = p->x / 16;
     for (int32_t y = 0; y < (int32_t)size; y++)
@@ -259,10 +241,7 @@ static void draw_bar(const struct placed *p, uint32_t size, struct image *im,
                 continue;
             size_t at = (size_t)y * size + (size_t)x;
             memset(im->rgb + 3 * at, 70, 3);
-            if (depth)
-                depth[at] = NEAR_MM / 2;
-            if (owner)
-                owner[at] = OWNER_BAR;
+            depth[at] = NEAR_MM / 2;
         }
 }
 
@@ -270,21 +249,19 @@ static void lighten(enum light l, struct image *im)
 {
     size_t n = (size_t)im->width * im->height * 3;
     for (size_t i = 0; l != NORMAL_LIGHT && i < n; i++)
-        im->rgb[i] = l == DIM_LIGHT ? (uint8_t)(im->rgb[i] * 65 / 100)
-                                    : cut(255 - (255 - im->rgb[i]) * 80 / 100);
+        im->rgb[i] = l == DIM_LIGHT ? (uint8_t)(im->rgb[i] * 55 / 100)
+                                    : cut(255 - (255 - im->rgb[i]) * 65 / 100);
 }
 
 mohs_status scene_render(const struct catalogue *c, const struct scene *s,
                          uint32_t size, struct image *im, uint16_t *depth,
-                         uint8_t *owner, struct mohs_error *err)
+                         struct mohs_error *err)
 {
     size_t order[OBJECTS_MAX] = { 0, 1, 2 };
     im->width = im->height = size;
     background(s, size, im);
-    for (size_t i = 0; depth && i < (size_t)size * size; i++)
+    for (size_t i = 0; i < (size_t)size * size; i++)
         depth[i] = BACKGROUND_MM;
-    if (owner)
-        memset(owner, OWNER_BACKGROUND, (size_t)size * size);
     // far things first
     for (size_t i = 1; i < s->n; i++)
         for (size_t k = i; k && s->object[order[k]].depth_mm >
@@ -295,11 +272,10 @@ mohs_status scene_render(const struct catalogue *c, const struct scene *s,
         }
     for (size_t i = 0; i < s->n; i++) {
         const struct placed *p = &s->object[order[i]];
-        RET_IF_ERR(draw_object(&c->v[p->kind], p, size, im, depth, owner,
-                               (uint8_t)order[i], err));
+        RET_IF_ERR(draw_object(&c->v[p->kind], p, size, im, depth, err));
     }
     if (s->occluded >= 0)
-        draw_bar(&s->object[s->occluded], size, im, depth, owner);
+        draw_bar(&s->object[s->occluded], size, im, depth);
     lighten(s->light, im);
     return MOHS_OK;
 }

@@ -35,7 +35,7 @@ mohs_status adversary_new(const struct stepper *s, const struct step_graph *asce
                           struct adversary *a, struct mohs_error *err)
 {
     const struct train_attack *at = &s->o->attack;
-    uint32_t context = s->ops->info(s->model)->context_length, n = s->o->batch;
+    uint32_t n = s->o->batch;
     memset(a, 0, sizeof *a);
     for (size_t i = 0; i < s->n_taps; i++) {
         uint32_t dims[MOHS_DIMS_MAX], k = tensor_shape(ascent->tap[i], dims);
@@ -52,7 +52,7 @@ mohs_status adversary_new(const struct stepper *s, const struct step_graph *asce
         RET_IF_ERR(buffer_new(s->compute, (size_t)n * tokens * width * sizeof(float),
                               &a->clean[i], err));
     }
-    RET_IF_ERR(buffer_new(s->compute, (size_t)n * context * sizeof(int32_t), &a->mask,
+    RET_IF_ERR(buffer_new(s->compute, (size_t)n * s->context * sizeof(int32_t), &a->mask,
                           err));
     return buffer_new(s->compute, (size_t)n * sizeof(uint64_t), &a->keys, err);
 }
@@ -76,8 +76,7 @@ static bool on_turn(const struct stepper *s, const struct adversary *a, size_t i
 static struct mohs_buffer *mask_of(const struct stepper *s, const struct adversary *a,
                                    size_t i)
 {
-    bool per_token = a->text[i] &&
-                     a->ball[i].tokens == s->ops->info(s->model)->context_length;
+    bool per_token = a->text[i] && a->ball[i].tokens == s->context;
     return per_token ? a->mask : NULL;
 }
 

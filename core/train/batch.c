@@ -1,214 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The training set in memory, and one batch a step. Which pairs, which
- * caption, which crop: all are functions of (seed, step, item).
- */
+/* Choosing pairs, filling batches, and the thread that does it ahead. */
 #include "config.h"
 
 #include "train/batch.h"
 
-#include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <mohs/rng.h>
 
-/* Purposes of sub-streams. */
-enum { FOR_ORDER = 1, FOR_CAPTION, FOR_CROP, FOR_FLIP };
+#include "train/augment.h"
 
-struct loader {
-    const struct train_options *o;
-    const struct preprocess *pre;
-    uint32_t context, n;
-    uint8_t *rgb;
-    size_t bytes; /* of one picture */
-    int32_t *ids, *last;
-    uint32_t *first, *text; /* captions of image i: text[first[i]..first[i+1]) */
-    uint8_t *sided;         /* per text: says left or right */
-    uint32_t *order, epoch; /* permutation of the epoch */
-};
-
-void planes(const uint8_t *rgb, uint32_t pixels, float *out)
-{
-    for (uint32_t c = 0; c < 3; c++)
-        for (uint32_t i = 0; i < pixels; i++)
-            out[(size_t)c * pixels + i] = (float)rgb[3 * (size_t)i + c] / 255.0f;
-}
-
-static mohs_status decode(void *user, size_t i, struct mohs_error *err)
-{
-    struct loader *l = user;
-    const char *path = l->o->data->image[i].path;
-    struct image raw, im;
-    RET_IF_ERR(image_read(path, IMAGE_KEEP_ORIENTATION, &raw, err));
-    mohs_status st = preprocess_pixels(l->pre, &raw, &im, err);
-    image_free(&raw);
-    if (st < 0)
-        return err_prefix(err, st, "%s", path);
-    memcpy(l->rgb + i * l->bytes, im.rgb, l->bytes);
-    image_free(&im);
-    return MOHS_OK;
-}
-
-static bool says_side(const char *s)
-{
-    return strcasestr(s, "left") || strcasestr(s, "right");
-}
-
-static mohs_status read_texts(struct loader *l, const struct tokenizer *t,
-                              struct mohs_error *err)
-{
-    const struct dataset *d = l->o->data;
-    l->ids = try_calloc(d->n_texts, l->context * sizeof *l->ids, "tokens", err);
-    l->last = try_calloc(d->n_texts, sizeof *l->last, "tokens", err);
-    l->text = try_calloc(d->n_texts, sizeof *l->text, "captions", err);
-    l->first = try_calloc((size_t)l->n + 1, sizeof *l->first, "captions", err);
-    l->sided = try_calloc(d->n_texts, 1, "captions", err);
-    if (!l->ids || !l->last || !l->text || !l->first || !l->sided)
-        return MOHS_E_NOMEM;
-    for (size_t i = 0; i < d->n_texts; i++) {
-        uint32_t last;
-        const char *s = d->text[i].text;
-        RET_IF_ERR(tokenizer_encode(t, s, strlen(s), l->context,
-                                    l->ids + i * l->context, &last, err));
-        l->last[i] = (int32_t)last;
-        l->sided[i] = says_side(s);
-        l->first[d->text[i].image + 1]++;
-    }
-    for (uint32_t i = 0; i < l->n; i++) {
-        if (!l->first[i + 1])
-            return mohs_fail(err, MOHS_E_ARG, "%s: image %s has no caption", d->name,
-                             d->image[i].id);
-        l->first[i + 1] += l->first[i];
-    }
-    uint32_t *at = xcalloc(l->n, sizeof *at);
-    for (uint32_t k = 0; k < d->n_texts; k++) {
-        uint32_t i = d->text[k].image;
-        l->text[l->first[i] + at[i]++] = k;
-    }
-    free(at);
-    return MOHS_OK;
-}
-
-mohs_status loader_new(const struct train_options *o, const struct preprocess *p,
-                       const struct tokenizer *t, uint32_t context,
-                       struct pool *pool, struct loader **out,
-                       struct mohs_error *err)
-{
-    struct loader *l = xcalloc(1, sizeof *l);
-    mohs_status st;
-    l->o = o;
-    l->pre = p;
-    l->context = context;
-    l->n = (uint32_t)o->data->n_images;
-    l->bytes = (size_t)p->height * p->width * 3;
-    l->epoch = UINT32_MAX;
-    l->rgb = try_calloc(l->n, l->bytes, "training pictures", err);
-    l->order = try_calloc(l->n, sizeof *l->order, "training order", err);
-    if (!l->rgb || !l->order) {
-        st = MOHS_E_NOMEM;
-        goto out;
-    }
-    OUT_IF_ERR(read_texts(l, t, err));
-    OUT_IF_ERR(pool_run(pool, l->n, decode, l, err));
-    *out = l;
-    l = NULL;
-out:
-    loader_free(l);
-    return st;
-}
-
-void loader_free(struct loader *l)
-{
-    if (!l)
-        return;
-    free(l->rgb);
-    free(l->ids);
-    free(l->last);
-    free(l->first);
-    free(l->text);
-    free(l->sided);
-    free(l->order);
-    free(l);
-}
-
-static void shuffle(struct loader *l, uint32_t epoch)
-{
-    uint64_t seed = mohs_rng_fork(l->o->seed, FOR_ORDER);
-    if (l->epoch == epoch)
-        return;
-    for (uint32_t i = 0; i < l->n; i++)
-        l->order[i] = i;
-    for (uint32_t i = l->n - 1; i > 0; i--) {
-        uint32_t j = mohs_rng_below(seed, epoch, i, i + 1), t = l->order[i];
-        l->order[i] = l->order[j];
-        l->order[j] = t;
-    }
-    l->epoch = epoch;
-}
-
-/* A square-ish crop that keeps the picture's shape, resized back. */
-static bool random_crop(const struct loader *l, struct image *im, uint64_t draw,
-                        uint64_t key)
-{
-    uint64_t seed = mohs_rng_fork(l->o->seed, FOR_CROP);
-    float area = l->o->crop_min +
-                 (1 - l->o->crop_min) * mohs_rng_uniform(seed, key, 4 * draw);
-    float side = sqrtf(area);
-    uint32_t w = (uint32_t)lrintf(side * (float)im->width);
-    uint32_t h = (uint32_t)lrintf(side * (float)im->height);
-    if (w >= im->width && h >= im->height)
-        return true;
-    w = w ? w : 1;
-    h = h ? h : 1;
-    uint32_t x = mohs_rng_below(seed, key, 4 * draw + 1, im->width - w + 1);
-    uint32_t y = mohs_rng_below(seed, key, 4 * draw + 2, im->height - h + 1);
-    struct image cut, out;
-    if (image_crop(im, (int32_t)x, (int32_t)y, w, h, &cut, NULL) < 0)
-        return false;
-    bool ok = image_resize(&cut, im->width, im->height, FILTER_BICUBIC, &out, NULL) >= 0;
-    image_free(&cut);
-    if (!ok)
-        return false;
-    memcpy(im->rgb, out.rgb, l->bytes);
-    image_free(&out);
-    return true;
-}
-
-static void fill_one(struct loader *l, uint32_t step, uint32_t i, uint32_t item,
-                     uint8_t *room, struct batch *b)
-{
-    const struct train_options *o = l->o;
-    uint64_t key = o->data->image[item].key;
-    struct image im = { l->pre->width, l->pre->height, room };
-    uint32_t pixels = im.width * im.height;
-    uint32_t n = l->first[item + 1] - l->first[item];
-    uint32_t pick = mohs_rng_below(mohs_rng_fork(o->seed, FOR_CAPTION), key, step, n);
-    uint32_t text = l->text[l->first[item] + pick];
-    memcpy(room, l->rgb + (size_t)item * l->bytes, l->bytes);
-    if (o->crop_min < 1)
-        random_crop(l, &im, step, key);
-    if (o->flip && !l->sided[text] &&
-        mohs_rng_u32(mohs_rng_fork(o->seed, FOR_FLIP), key, step) & 1)
-        image_flip(&im);
-    planes(room, pixels, b->pixels + (size_t)i * 3 * pixels);
-    memcpy(b->tokens + (size_t)i * l->context, l->ids + (size_t)text * l->context,
-           l->context * sizeof *b->tokens);
-    b->last[i] = l->last[text];
-    for (uint32_t t = 0; t < l->context; t++)
-        b->mask[(size_t)i * l->context + t] = (int32_t)t <= b->last[i];
-    b->key[i] = key;
-}
-
-void loader_fill(struct loader *l, uint32_t step, struct batch *b)
-{
-    uint32_t per_epoch = l->n / l->o->batch, at = step % per_epoch * l->o->batch;
-    uint8_t *room = xmalloc(l->bytes);
-    shuffle(l, step / per_epoch);
-    for (uint32_t i = 0; i < l->o->batch; i++)
-        fill_one(l, step, i, l->order[at + i], room, b);
-    free(room);
-}
+/* Purposes of sub-streams; augment.c has the next two. */
+enum { FOR_ORDER = 1, FOR_CAPTION };
 
 mohs_status batch_alloc(struct batch *b, uint32_t n, const struct preprocess *p,
                         uint32_t context, struct mohs_error *err)
@@ -231,4 +36,187 @@ void batch_free(struct batch *b)
     free(b->last);
     free(b->key);
     memset(b, 0, sizeof *b);
+}
+
+/* ---- one batch ---- */
+
+mohs_status loader_init(struct loader *l, const struct train_options *o,
+                        const struct preprocess *p, const struct pictures *pictures,
+                        const struct captions *captions, uint32_t context,
+                        struct pool *pool, struct mohs_error *err)
+{
+    *l = (struct loader) { o, p, pictures, captions, context, pool, NULL, UINT32_MAX };
+    l->order = try_calloc(o->data->n_images, sizeof *l->order, "training order", err);
+    return l->order ? MOHS_OK : MOHS_E_NOMEM;
+}
+
+void loader_free(struct loader *l)
+{
+    free(l->order);
+    l->order = NULL;
+}
+
+static void shuffle(struct loader *l, uint32_t epoch)
+{
+    uint64_t seed = mohs_rng_fork(l->o->seed, FOR_ORDER);
+    uint32_t n = (uint32_t)l->o->data->n_images;
+    if (l->epoch == epoch)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        l->order[i] = i;
+    for (uint32_t i = n - 1; i > 0; i--) {
+        uint32_t j = mohs_rng_below(seed, epoch, i, i + 1), t = l->order[i];
+        l->order[i] = l->order[j];
+        l->order[j] = t;
+    }
+    l->epoch = epoch;
+}
+
+struct filling {
+    const struct loader *l;
+    struct batch *b;
+    uint32_t step, first; /* place in the epoch's order */
+};
+
+static mohs_status fill_pixels(const struct filling *f, size_t i, uint32_t item,
+                               uint64_t key, uint32_t text, struct mohs_error *err)
+{
+    const struct loader *l = f->l;
+    const struct train_options *o = l->o;
+    struct image im = { l->pre->width, l->pre->height, NULL };
+    uint32_t pixels = im.width * im.height;
+    bool flip = o->flip && !says_side(o->data->text[text].text);
+    im.rgb = xmalloc((size_t)pixels * 3);
+    mohs_status st = pictures_get(l->pictures, item, im.rgb, err);
+    if (st >= 0)
+        st = augment(&im, o->crop_min, flip, o->seed, key, f->step, err);
+    if (st >= 0)
+        planes(im.rgb, pixels, f->b->pixels + i * 3 * pixels);
+    image_free(&im);
+    return st;
+}
+
+static mohs_status fill_one(void *user, size_t i, struct mohs_error *err)
+{
+    const struct filling *f = user;
+    const struct loader *l = f->l;
+    const struct captions *c = l->captions;
+    struct batch *b = f->b;
+    uint32_t item = l->order[f->first + i], n = c->first[item + 1] - c->first[item];
+    uint64_t key = l->o->data->image[item].key;
+    uint32_t pick = mohs_rng_below(mohs_rng_fork(l->o->seed, FOR_CAPTION), key, f->step, n);
+    uint32_t text = c->text[c->first[item] + pick];
+    b->key[i] = key;
+    b->last[i] = c->last[text];
+    memcpy(b->tokens + i * l->context, c->ids + (size_t)text * c->context,
+           l->context * sizeof *b->tokens);
+    for (uint32_t t = 0; t < l->context; t++)
+        b->mask[i * l->context + t] = (int32_t)t <= b->last[i];
+    return fill_pixels(f, i, item, key, text, err);
+}
+
+mohs_status loader_fill(struct loader *l, uint32_t step, struct batch *b,
+                        struct mohs_error *err)
+{
+    uint32_t n = l->o->batch, per_epoch = (uint32_t)l->o->data->n_images / n;
+    struct filling f = { l, b, step, step % per_epoch * n };
+    shuffle(l, step / per_epoch);
+    return pool_run(l->pool, n, fill_one, &f, err);
+}
+
+/* ---- ahead of time ---- */
+
+struct feeder {
+    struct loader *loader;
+    struct batch batch[2]; /* step s is in batch[s % 2] */
+    pthread_t thread;
+    bool started, stop;
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    uint32_t made, taken; /* steps before these are done */
+    mohs_status st;
+    struct mohs_error err;
+};
+
+static void *feed(void *arg)
+{
+    struct feeder *f = arg;
+    pthread_mutex_lock(&f->lock);
+    while (!f->stop && f->st >= 0 && f->made < f->loader->o->steps) {
+        // the batch of the step before the last one taken is free again
+        if (f->made > f->taken) {
+            pthread_cond_wait(&f->change, &f->lock);
+            continue;
+        }
+        uint32_t step = f->made;
+        struct mohs_error err = MOHS_ERROR_INIT;
+        pthread_mutex_unlock(&f->lock);
+        mohs_status st = loader_fill(f->loader, step, &f->batch[step % 2], &err);
+        pthread_mutex_lock(&f->lock);
+        f->st = st < 0 ? st : MOHS_OK;
+        f->err = err;
+        f->made++;
+        pthread_cond_signal(&f->change);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+mohs_status feeder_new(struct loader *l, uint32_t first_step, struct feeder **out,
+                       struct mohs_error *err)
+{
+    struct feeder *f = xcalloc(1, sizeof *f);
+    *out = f;
+    f->loader = l;
+    f->made = f->taken = first_step;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->change, NULL);
+    for (int i = 0; i < 2; i++)
+        RET_IF_ERR(batch_alloc(&f->batch[i], l->o->batch, l->pre, l->context, err));
+    if (pthread_create(&f->thread, NULL, feed, f))
+        return mohs_fail(err, MOHS_E_NOMEM, "train: no thread for batches");
+    f->started = true;
+    return MOHS_OK;
+}
+
+void feeder_free(struct feeder *f)
+{
+    if (!f)
+        return;
+    if (f->started) {
+        pthread_mutex_lock(&f->lock);
+        f->stop = true;
+        pthread_cond_signal(&f->change);
+        pthread_mutex_unlock(&f->lock);
+        pthread_join(f->thread, NULL);
+    }
+    pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->change);
+    batch_free(&f->batch[0]);
+    batch_free(&f->batch[1]);
+    free(f);
+}
+
+mohs_status feeder_next(struct feeder *f, const struct batch **out,
+                        struct mohs_error *err)
+{
+    mohs_status st = MOHS_OK;
+    pthread_mutex_lock(&f->lock);
+    uint32_t step = f->taken;
+    while (f->made <= step && f->st >= 0)
+        pthread_cond_wait(&f->change, &f->lock);
+    // a failure while making a later batch waits for its turn
+    if (f->st < 0 && f->made <= step + 1) {
+        st = f->st;
+        if (err) {
+            uint32_t size = err->size;
+            *err = f->err;
+            err->size = size;
+        }
+    }
+    *out = &f->batch[step % 2];
+    f->taken++;
+    pthread_cond_signal(&f->change);
+    pthread_mutex_unlock(&f->lock);
+    return st;
 }

@@ -80,37 +80,7 @@ void curve_free(struct curve *c)
     memset(c, 0, sizeof *c);
 }
 
-/* ---- what decides the outcome ---- */
-
-struct hash128 train_hash(const struct train_options *o)
-{
-    const struct train_attack *a = &o->attack;
-    struct hasher *h = hasher_new();
-    const char *text[] = { "train/1", o->model, o->config, o->tokenizer,
-                           o->preprocessor, o->init, a->taps };
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
-        hasher_str(h, text[i] ? text[i] : "");
-    hasher_u64(h, o->data->hash.hi);
-    hasher_u64(h, o->data->hash.lo);
-    uint64_t whole[] = { o->f16, o->steps, o->batch, o->warmup, o->seed, o->loss, o->flip,
-                         a->kind };
-    double real[] = { o->lr, o->beta1, o->beta2, o->eps, o->decay, o->clip_norm, o->ema,
-                      o->crop_min };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        hasher_u64(h, whole[i]);
-    for (size_t i = 0; i < sizeof real / sizeof *real; i++)
-        hasher_f64(h, real[i]);
-    if (a->kind != ADVERSARY_NONE) {
-        uint64_t aw[] = { (uint64_t)a->norm, a->per_sample, a->steps, a->random_start,
-                          a->alternate, a->average, a->start, a->ramp };
-        double ar[] = { a->eps, a->alpha, a->kl };
-        for (size_t i = 0; i < sizeof aw / sizeof *aw; i++)
-            hasher_u64(h, aw[i]);
-        for (size_t i = 0; i < sizeof ar / sizeof *ar; i++)
-            hasher_f64(h, ar[i]);
-    }
-    return hasher_end(h);
-}
+/* ---- where a run stands ---- */
 
 static char *state_path(const struct train_options *o)
 {
@@ -207,7 +177,11 @@ mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err)
     mohs_status st = MOHS_OK;
     if (!file_exists(path))
         goto out;
-    OUT_IF_ERR(weights_open(path, &w, err));
+    st = weights_open(path, &w, err);
+    if (st < 0) {
+        err_prefix(err, st, "%s is damaged; remove it to start anew", path);
+        goto out;
+    }
     hash_hex(train_hash(t->o), want);
     const char *have = weights_meta(w, "train_hash"), *at = weights_meta(w, "step");
     if (!have || strcmp(have, want) || !at || !str_to_i64(at, &step) || step < 0 ||

@@ -181,7 +181,7 @@ mohs_status step_graph_new(const struct stepper *s, struct params *p,
     for (size_t i = 0; perturbed && i < s->n_taps; i++)
         graph_perturb(g.graph, s->tap[i]);
     uint32_t px[] = { m, 3, info->image_height, info->image_width };
-    uint32_t tk[] = { m, info->context_length };
+    uint32_t tk[] = { m, s->context };
     g.pixels = graph_input(g.graph, "pixels", MOHS_F32, 4, px);
     g.tokens = graph_input(g.graph, "tokens", MOHS_I32, 2, tk);
     g.last = graph_input(g.graph, "last", MOHS_I32, 1, tk);
@@ -242,7 +242,7 @@ mohs_status step_graph_write(const struct stepper *s, struct step_graph *g,
     size_t n = s->o->batch;
     bool twice = kind == STEP_BOTH;
     size_t px = n * 3 * info->image_height * info->image_width * sizeof(float);
-    size_t tk = n * info->context_length * sizeof(int32_t);
+    size_t tk = n * s->context * sizeof(int32_t);
     RET_IF_ERR(write_twice(g->pixels, b->pixels, px, twice, err));
     RET_IF_ERR(write_twice(g->tokens, b->tokens, tk, twice, err));
     return write_twice(g->last, b->last, n * sizeof(int32_t), twice, err);

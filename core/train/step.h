@@ -35,6 +35,8 @@ struct stepper {
     void *model;
     const struct preprocess *pre;
     struct params *params;
+    uint32_t context; /* tokens per text: what the data needs, if the text
+                         tower lets padding be cut, else all */
     char tap[TAPS_MAX][32];
     size_t n_taps;
 };

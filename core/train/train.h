@@ -2,8 +2,8 @@
 /*
  * Contrastive training of dual encoders, clean or with adversaries at taps.
  * Everything random is drawn from Philox streams of the seed, so one seed
- * gives one checkpoint, byte for byte, also when the run was killed and
- * resumed.
+ * gives one checkpoint on one device, byte for byte, also when the run was
+ * killed and resumed.
  */
 #ifndef CORE_TRAIN_H
 #define CORE_TRAIN_H
@@ -39,9 +39,19 @@ struct train_attack {
     float kl;         /* beta */
     bool random_start; /* uniform in the ball, else from zero */
     bool alternate;   /* image taps on even steps, text taps on odd ones */
-    bool average;     /* FreeLB: parameter gradients averaged over the K
-                         steps; else taken at the last */
+    bool average;     /* FreeLB: the objective and its parameter gradients
+                         averaged over the K perturbations on the way; else
+                         taken at the last */
     uint32_t start, ramp; /* clean until `start`, eps grows over `ramp` */
+};
+
+/* How far a run is; NaN where nothing was measured at this step. */
+struct train_progress {
+    uint32_t step, steps; /* done, in all */
+    double loss;          /* the objective: with an adversary the sum */
+    double loss_adversarial;
+    double rate, gradient_norm, logit_scale;
+    double val_i2t, val_t2i;
 };
 
 struct train_options {
@@ -66,9 +76,18 @@ struct train_options {
                         right */
     uint32_t log_every, validate_every, checkpoint_every; /* 0: never */
     struct train_attack attack;
+
+    /* These change nothing in the weights. */
+    uint32_t validate_limit; /* first so many images; 0: all */
+    uint64_t data_bytes;     /* decoded pictures are kept in memory up to this;
+                                a larger set is decoded batch by batch */
+    void (*progress)(void *user, const struct train_progress *p); /* or NULL */
+    void *user;
 };
 
 void train_defaults(struct train_options *o);
+/* Ranges and what goes together; no file is looked at. */
+mohs_status train_check(const struct train_options *o, struct mohs_error *err);
 
 struct train_result {
     uint32_t steps;    /* done by this call */

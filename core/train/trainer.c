@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The training loop: batches, steps, AdamW, averages, validation. */
+/* The training loop: steps, AdamW, averages, and what they stand on. */
 #include "config.h"
 
 #include "train/trainer.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,63 +12,6 @@
 #include <mohs/rng.h>
 
 enum { FOR_INIT = 32, SCALE_MAX = 100 };
-
-void train_defaults(struct train_options *o)
-{
-    *o = (struct train_options) {
-        .model = "clip", .f16 = true, .steps = 1000, .batch = 256, .warmup = 100,
-        .lr = 1e-3f, .beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-6f, .decay = 0.1f,
-        .clip_norm = 1, .ema = 0.995f, .crop_min = 1, .log_every = 20,
-        .validate_every = 250, .checkpoint_every = 100,
-        .attack = { .kind = ADVERSARY_NONE, .taps = "image.patch,text.token",
-                    .norm = BALL_L2, .eps = 0.1f, .steps = 1 },
-    };
-}
-
-float train_rate(const struct train_options *o, uint32_t step)
-{
-    if (step < o->warmup)
-        return o->lr * (float)(step + 1) / (float)o->warmup;
-    double t = (double)(step - o->warmup) / (o->steps > o->warmup ? o->steps - o->warmup : 1);
-    return (float)(o->lr * 0.5 * (1 + cos(3.14159265358979323846 * (t < 1 ? t : 1))));
-}
-
-/* ---- options ---- */
-
-static mohs_status number(double x, double lo, double hi, const char *name,
-                          struct mohs_error *err)
-{
-    if (x >= lo && x <= hi)
-        return MOHS_OK;
-    return mohs_fail(err, MOHS_E_ARG, "train: %s %g is outside %g..%g", name, x, lo, hi);
-}
-
-static mohs_status check(const struct train_options *o, struct mohs_error *err)
-{
-    const struct train_attack *a = &o->attack;
-    if (!o->model || !o->config || !o->tokenizer || !o->data || !o->out)
-        return mohs_fail(err, MOHS_E_ARG,
-                         "train: model, config, tokenizer, data and out are needed");
-    RET_IF_ERR(number(o->steps, 1, 1e9, "steps", err));
-    RET_IF_ERR(number(o->batch, 2, 65536, "batch", err));
-    RET_IF_ERR(number(o->lr, 0, 10, "lr", err));
-    RET_IF_ERR(number(o->beta1, 0, 0.99999, "beta1", err));
-    RET_IF_ERR(number(o->beta2, 0, 0.99999999, "beta2", err));
-    RET_IF_ERR(number(o->eps, 1e-12, 1, "eps", err));
-    RET_IF_ERR(number(o->decay, 0, 10, "weight decay", err));
-    RET_IF_ERR(number(o->clip_norm, 0, 1e9, "clip_norm", err));
-    RET_IF_ERR(number(o->ema, 0, 0.999999, "ema", err));
-    RET_IF_ERR(number(o->crop_min, 0.05, 1, "crop", err));
-    if (o->data->n_images < o->batch)
-        return mohs_fail(err, MOHS_E_ARG, "train: %zu images in %s, a batch of %u",
-                         o->data->n_images, o->data->name, o->batch);
-    if (a->kind == ADVERSARY_NONE)
-        return MOHS_OK;
-    RET_IF_ERR(number(a->eps, 0, 100, "adversary eps", err));
-    RET_IF_ERR(number(a->alpha, 0, 100, "adversary alpha", err));
-    RET_IF_ERR(number(a->steps, 1, 1000, "adversary steps", err));
-    return number(a->kl, 0, 1000, "adversary kl", err);
-}
 
 /* ---- parameters ---- */
 
@@ -77,24 +21,39 @@ struct initialiser {
     size_t n, cap;
 };
 
+/* SigLIP starts at a temperature of 1/10 (Zhai et al. 2023). */
+static float constant(const struct trainer *t, const struct mohs_weight_spec *spec)
+{
+    bool siglip = t->o->loss == TRAIN_SIGMOID && !strcmp(spec->name, "logit_scale");
+    return siglip ? logf(10) : spec->scale;
+}
+
+static mohs_status values(const struct initialiser *k, const struct mohs_weight_spec *spec,
+                          float *x, uint64_t count, struct mohs_error *err)
+{
+    uint64_t seed = mohs_rng_fork(k->t->o->seed, FOR_INIT), key = hash_str64(spec->name);
+    // a checkpoint of the other loss has no bias
+    bool own = !strcmp(spec->name, "logit_bias") && k->from &&
+               weights_api.shape(k->from, spec->name, NULL) < 0;
+    if (k->from && !own)
+        return weights_api.read(k->from, spec->name, x, count, err);
+    for (uint64_t i = 0; i < count; i++)
+        x[i] = spec->init == MOHS_INIT_NORMAL
+                   ? spec->scale * mohs_rng_normal(seed, key, i)
+                   : constant(k->t, spec);
+    return MOHS_OK;
+}
+
 static mohs_status init_one(void *user, const struct mohs_weight_spec *spec,
                             struct mohs_error *err)
 {
     struct initialiser *k = user;
     struct trainer *t = k->t;
-    uint64_t count = 1, seed = mohs_rng_fork(t->o->seed, FOR_INIT);
-    uint64_t key = hash_str64(spec->name);
+    uint64_t count = 1;
     for (uint32_t i = 0; i < spec->n_dims; i++)
         count *= spec->dims[i];
     float *x = try_calloc(count, sizeof *x, spec->name, err);
-    mohs_status st = x ? MOHS_OK : MOHS_E_NOMEM;
-    if (x && k->from)
-        st = weights_api.read(k->from, spec->name, x, count, err);
-    else if (x)
-        for (uint64_t i = 0; i < count; i++)
-            x[i] = spec->init == MOHS_INIT_NORMAL
-                       ? spec->scale * mohs_rng_normal(seed, key, i)
-                       : spec->scale;
+    mohs_status st = x ? values(k, spec, x, count, err) : MOHS_E_NOMEM;
     if (st >= 0)
         st = params_set(t->s.params, spec->name, spec->n_dims, spec->dims, x, err);
     if (st >= 0 && t->average)
@@ -137,27 +96,67 @@ static mohs_status optimizer_new(struct trainer *t, struct mohs_error *err)
     return zeroed(t->s.compute, 2 * sizeof(float), &t->clip, err);
 }
 
+/* The configuration with "mohs_sigmoid_loss" set when the loss asks for it:
+ * it makes models carry a logit_bias. Fresh, or NULL. */
+static char *config_text(const struct train_options *o, struct mohs_error *err)
+{
+    json_error_t je;
+    json_t *root = json_loads(o->config, 0, &je);
+    char *text = NULL;
+    if (!json_is_object(root))
+        mohs_fail(err, MOHS_E_ARG, "train: config is no JSON object: %.120s",
+                  root ? "" : je.text);
+    else if (o->loss != TRAIN_SIGMOID)
+        text = xstrdup(o->config);
+    else if (!json_object_set_new(root, "mohs_sigmoid_loss", json_true()))
+        text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}
+
+static bool has_param(const struct trainer *t, const char *name)
+{
+    for (size_t i = 0; i < params_count(t->s.params); i++)
+        if (!strcmp(params_name(t->s.params, i), name))
+            return true;
+    return false;
+}
+
+static mohs_status create_model(struct trainer *t, struct mohs_error *err)
+{
+    const struct train_options *o = t->o;
+    char *text = config_text(o, err);
+    if (!text)
+        return MOHS_E_ARG;
+    mohs_status st = weights_new(text, o->tokenizer, o->preprocessor, &t->weights, err);
+    free(text);
+    RET_IF_ERR(st);
+    RET_IF_ERR(registry_find(t->registry, MOHS_KIND_MODEL, o->model, &t->item, err));
+    t->s.ops = t->item->item->ops;
+    t->item_params = item_params_new(t->item);
+    st = t->s.ops->create(registry_host(t->registry), t->item_params, t->weights,
+                          &t->s.model, err);
+    scratch_reset();
+    if (st < 0)
+        t->s.model = NULL;
+    return st;
+}
+
 static mohs_status open_model(struct trainer *t, struct mohs_error *err)
 {
     const struct train_options *o = t->o;
     struct initialiser k = { .t = t };
-    RET_IF_ERR(weights_new(o->config, o->tokenizer, o->preprocessor, &t->weights, err));
-    RET_IF_ERR(registry_find(t->registry, MOHS_KIND_MODEL, o->model, &t->item, err));
-    t->s.ops = t->item->item->ops;
-    t->item_params = item_params_new(t->item);
-    mohs_status st = t->s.ops->create(registry_host(t->registry), t->item_params,
-                                      t->weights, &t->s.model, err);
-    scratch_reset();
-    if (st < 0) {
-        t->s.model = NULL;
-        return st;
-    }
+    RET_IF_ERR(create_model(t, err));
     const struct mohs_model_info *info = t->s.ops->info(t->s.model);
     if (info->towers != (MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT))
         return mohs_fail(err, MOHS_E_UNSUPPORTED, "train: %s has not both towers",
                          o->model);
     RET_IF_ERR(preprocess_from(t->weights, info, &t->pre, err));
     RET_IF_ERR(tokenizer_open(t->weights, &t->tokenizer, err));
+    if (tokenizer_size(t->tokenizer) > info->vocab_size)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "train: the tokenizer has %u entries, the model's vocab_size is %u",
+                         tokenizer_size(t->tokenizer), info->vocab_size);
     RET_IF_ERR(registry_compute(t->registry, &t->s.compute, err));
     t->s.pre = &t->pre;
     t->s.params = params_new(t->s.compute);
@@ -165,10 +164,41 @@ static mohs_status open_model(struct trainer *t, struct mohs_error *err)
         t->average = params_new(t->s.compute);
     if (o->init)
         RET_IF_ERR(weights_open(o->init, &k.from, err));
-    st = t->s.ops->describe(t->s.model, init_one, &k, err);
+    mohs_status st = t->s.ops->describe(t->s.model, init_one, &k, err);
     scratch_reset();
     weights_close(k.from);
-    return st;
+    RET_IF_ERR(st);
+    if (!has_param(t, "logit_scale") ||
+        (o->loss == TRAIN_SIGMOID && !has_param(t, "logit_bias")))
+        return mohs_fail(err, MOHS_E_UNSUPPORTED, "train: %s has no %s to learn", o->model,
+                         has_param(t, "logit_scale") ? "logit_bias" : "logit_scale");
+    return MOHS_OK;
+}
+
+/* Pictures, captions, and how many tokens a text needs. */
+static mohs_status open_data(struct trainer *t, struct mohs_error *err)
+{
+    const struct train_options *o = t->o;
+    const struct mohs_model_info *info = t->s.ops->info(t->s.model);
+    uint32_t all = info->context_length;
+    size_t n = o->data->n_images;
+    t->pool = pool_new(0);
+    RET_IF_ERR(captions_new(o->data, n, t->tokenizer, all, t->pool, &t->captions, err));
+    RET_IF_ERR(holdout_init(&t->holdout, o, &t->pre, t->tokenizer, all, t->pool, err));
+    t->s.context = all;
+    if (info->flags & MOHS_MODEL_CAUSAL_TEXT) {
+        t->s.context = t->captions.longest;
+        if (t->holdout.captions.longest > t->s.context)
+            t->s.context = t->holdout.captions.longest;
+    }
+    return pictures_new(o->data, n, &t->pre, o->data_bytes, t->pool, &t->pictures, err);
+}
+
+static mohs_status open_feeder(struct trainer *t, struct mohs_error *err)
+{
+    RET_IF_ERR(loader_init(&t->loader, t->o, &t->pre, t->pictures, &t->captions,
+                           t->s.context, t->pool, err));
+    return feeder_new(&t->loader, t->step, &t->feeder, err);
 }
 
 /* ---- the update ---- */
@@ -302,10 +332,10 @@ static mohs_status adversarial_pass(struct trainer *t, float *loss, float *adver
         RET_IF_ERR(step_graph_new(&t->s, t->s.params, STEP_BOTH, &t->both, err));
         RET_IF_ERR(adversary_new(&t->s, &t->ascent, &t->adversary, err));
     }
-    RET_IF_ERR(step_graph_write(&t->s, &t->both, STEP_BOTH, &t->batch, err));
+    RET_IF_ERR(step_graph_write(&t->s, &t->both, STEP_BOTH, t->batch, err));
     for (size_t i = 0; average && i < params_count(t->s.params); i++)
         RET_IF_ERR(buffer_fill(t->sum[i], 0, 0, buffer_bytes(t->sum[i]), err));
-    RET_IF_ERR(adversary_run(&t->s, &t->ascent, &t->adversary, &t->batch, t->step,
+    RET_IF_ERR(adversary_run(&t->s, &t->ascent, &t->adversary, t->batch, t->step,
                              average ? accumulate : NULL, &a, err));
     if (average) {
         *loss = a.loss;
@@ -322,7 +352,7 @@ static mohs_status clean_pass(struct trainer *t, float *loss, struct mohs_error 
 {
     if (!t->clean.graph)
         RET_IF_ERR(step_graph_new(&t->s, t->s.params, STEP_CLEAN, &t->clean, err));
-    RET_IF_ERR(step_graph_write(&t->s, &t->clean, STEP_CLEAN, &t->batch, err));
+    RET_IF_ERR(step_graph_write(&t->s, &t->clean, STEP_CLEAN, t->batch, err));
     RET_IF_ERR(graph_run(t->clean.graph, err));
     for (size_t i = 0; i < params_count(t->s.params); i++) {
         size_t offset;
@@ -341,7 +371,7 @@ static mohs_status one_step(struct trainer *t, double row[CURVES], struct mohs_e
     float loss = 0, adversarial = NAN, norm = 0;
     for (int i = 0; i < CURVES; i++)
         row[i] = NAN;
-    loader_fill(t->loader, t->step, &t->batch);
+    RET_IF_ERR(feeder_next(t->feeder, &t->batch, err));
     if (hostile)
         RET_IF_ERR(adversarial_pass(t, &loss, &adversarial, err));
     else
@@ -358,102 +388,31 @@ static mohs_status one_step(struct trainer *t, double row[CURVES], struct mohs_e
     return MOHS_OK;
 }
 
-/* ---- validation ---- */
-
-static mohs_status embed_pairs(struct trainer *t, size_t n, float *image, float *text,
-                               struct mohs_error *err)
-{
-    const struct dataset *d = t->o->validate;
-    const struct mohs_model_info *info = t->s.ops->info(t->s.model);
-    uint32_t context = info->context_length, dim = info->embed_dim, b = t->o->batch;
-    uint32_t pixels = info->image_height * info->image_width;
-    struct batch batch = { 0 };
-    float *room = xcalloc((size_t)b * dim, sizeof *room);
-    uint32_t *caption = xcalloc(d->n_images, sizeof *caption);
-    mohs_status st;
-    for (size_t i = d->n_texts; i-- > 0;)
-        caption[d->text[i].image] = (uint32_t)i;
-    OUT_IF_ERR(batch_alloc(&batch, b, &t->pre, context, err));
-    for (size_t i = 0; i < n; i += b) {
-        uint32_t m = n - i < b ? (uint32_t)(n - i) : b, last;
-        for (uint32_t k = 0; k < m; k++) {
-            struct image raw, im;
-            const char *s = d->text[caption[i + k]].text;
-            OUT_IF_ERR(image_read(d->image[i + k].path, IMAGE_KEEP_ORIENTATION, &raw,
-                                  err));
-            st = preprocess_pixels(&t->pre, &raw, &im, err);
-            image_free(&raw);
-            if (st < 0)
-                goto out;
-            planes(im.rgb, pixels, batch.pixels + (size_t)k * 3 * pixels);
-            image_free(&im);
-            OUT_IF_ERR(tokenizer_encode(t->tokenizer, s, strlen(s), context,
-                                        batch.tokens + (size_t)k * context, &last, err));
-            batch.last[k] = (int32_t)last;
-        }
-        OUT_IF_ERR(step_graph_write(&t->s, &t->embed, STEP_EMBED, &batch, err));
-        OUT_IF_ERR(graph_run(t->embed.graph, err));
-        OUT_IF_ERR(tensor_read(t->embed.image, room, err));
-        memcpy(image + i * dim, room, (size_t)m * dim * sizeof *room);
-        OUT_IF_ERR(tensor_read(t->embed.text, room, err));
-        memcpy(text + i * dim, room, (size_t)m * dim * sizeof *room);
-    }
-    st = MOHS_OK;
-out:
-    batch_free(&batch);
-    free(room);
-    free(caption);
-    return st;
-}
-
-/* Share of rows of a whose own row of b is the nearest; ties count half. */
-static double recall(const float *a, const float *b, size_t n, uint32_t dim)
-{
-    double hits = 0;
-    for (size_t i = 0; i < n; i++) {
-        double own = 0;
-        size_t above = 0, equal = 0;
-        for (uint32_t k = 0; k < dim; k++)
-            own += (double)a[i * dim + k] * b[i * dim + k];
-        for (size_t j = 0; j < n; j++) {
-            double x = 0;
-            if (j == i)
-                continue;
-            for (uint32_t k = 0; k < dim; k++)
-                x += (double)a[i * dim + k] * b[j * dim + k];
-            above += x > own;
-            equal += x == own;
-        }
-        hits += above ? 0 : 1.0 / (double)(equal + 1);
-    }
-    return 100 * hits / (double)n;
-}
-
-mohs_status trainer_validate(struct trainer *t, double *i2t, double *t2i,
-                             struct mohs_error *err)
-{
-    size_t n = t->o->validate->n_images;
-    uint32_t dim = t->s.ops->info(t->s.model)->embed_dim;
-    if (!t->embed.graph)
-        RET_IF_ERR(step_graph_new(&t->s, t->average ? t->average : t->s.params,
-                                  STEP_EMBED, &t->embed, err));
-    float *image = try_calloc(n, dim * sizeof *image, "validation", err);
-    float *text = try_calloc(n, dim * sizeof *text, "validation", err);
-    mohs_status st = image && text ? embed_pairs(t, n, image, text, err) : MOHS_E_NOMEM;
-    if (st >= 0) {
-        *i2t = recall(image, text, n, dim);
-        *t2i = recall(text, image, n, dim);
-    }
-    free(image);
-    free(text);
-    return st;
-}
-
 /* ---- the loop ---- */
 
 static bool due(uint32_t done, uint32_t every, uint32_t total)
 {
     return every && (done % every == 0 || done == total);
+}
+
+static mohs_status validate(struct trainer *t, double row[CURVES], struct mohs_error *err)
+{
+    struct params *p = t->average ? t->average : t->s.params;
+    RET_IF_ERR(holdout_measure(&t->holdout, &t->s, p, &row[5], &row[6], err));
+    log_info("step %u: loss %.4f, validation R@1 %.1f %% i2t, %.1f %% t2i", t->step, row[0],
+             row[5], row[6]);
+    return MOHS_OK;
+}
+
+static void report(const struct trainer *t, const double row[CURVES])
+{
+    const struct train_options *o = t->o;
+    progress_set(t->step);
+    progress_note("loss %.4f", row[0]);
+    if (o->progress)
+        o->progress(o->user, &(struct train_progress) {
+                                 t->step, o->steps, row[0], row[1], row[2], row[3], row[4],
+                                 row[5], row[6] });
 }
 
 static mohs_status loop(struct trainer *t, struct train_result *res,
@@ -466,20 +425,17 @@ static mohs_status loop(struct trainer *t, struct train_result *res,
         t->step++;
         res->steps++;
         res->loss = row[0];
-        bool validate = o->validate && due(t->step, o->validate_every, o->steps);
-        if (validate) {
-            RET_IF_ERR(trainer_validate(t, &row[5], &row[6], err));
+        bool val = o->validate && due(t->step, o->validate_every, o->steps);
+        if (val) {
+            RET_IF_ERR(validate(t, row, err));
             res->val_i2t = row[5];
             res->val_t2i = row[6];
-            log_info("step %u: loss %.4f, validation R@1 %.1f %% i2t, %.1f %% t2i",
-                     t->step, row[0], row[5], row[6]);
         }
-        if (validate || due(t->step, o->log_every, o->steps))
+        if (val || due(t->step, o->log_every, o->steps))
             curve_add(&t->curve, t->step, row);
         if (due(t->step, o->checkpoint_every, o->steps) && t->step < o->steps)
             RET_IF_ERR(checkpoint_save(t, err));
-        progress_set(t->step);
-        progress_note("loss %.4f", row[0]);
+        report(t, row);
         if (interrupted) {
             RET_IF_ERR(checkpoint_save(t, err));
             return mohs_fail(err, MOHS_E_CANCELLED,
@@ -492,10 +448,12 @@ static mohs_status loop(struct trainer *t, struct train_result *res,
 static void close_all(struct trainer *t)
 {
     size_t n = t->s.params ? params_count(t->s.params) : 0;
+    feeder_free(t->feeder);
+    loader_free(&t->loader);
+    holdout_free(&t->holdout);
     step_graph_free(&t->clean);
     step_graph_free(&t->ascent);
     step_graph_free(&t->both);
-    step_graph_free(&t->embed);
     adversary_free(&t->adversary);
     for (size_t i = 0; i < n; i++) {
         buffer_unref(t->m ? t->m[i] : NULL);
@@ -510,8 +468,8 @@ static void close_all(struct trainer *t)
     params_free(t->s.params);
     params_free(t->average);
     free(t->decays);
-    batch_free(&t->batch);
-    loader_free(t->loader);
+    pictures_free(t->pictures);
+    captions_free(&t->captions);
     pool_free(t->pool);
     tokenizer_free(t->tokenizer);
     if (t->s.model)
@@ -530,7 +488,7 @@ mohs_status train_run(struct registry *r, const struct train_options *o,
     uint64_t now;
     mohs_status st;
     *res = (struct train_result) { .loss = NAN, .val_i2t = NAN, .val_t2i = NAN };
-    RET_IF_ERR(check(o, err));
+    RET_IF_ERR(train_check(o, err));
     if (checkpoint_done(o, &res->curve))
         return MOHS_OK;
     char *dir = path_dir(o->out);
@@ -540,14 +498,12 @@ mohs_status train_run(struct registry *r, const struct train_options *o,
         return st;
     OUT_IF_ERR(open_model(&t, err));
     OUT_IF_ERR(stepper_taps(&t.s, err));
+    OUT_IF_ERR(open_data(&t, err));
     OUT_IF_ERR(optimizer_new(&t, err));
     OUT_IF_ERR(checkpoint_load(&t, err));
     if (st > 0)
         log_info("%s: resuming at step %u", o->out, t.step);
-    t.pool = pool_new(0);
-    uint32_t context = t.s.ops->info(t.s.model)->context_length;
-    OUT_IF_ERR(loader_new(o, &t.pre, t.tokenizer, context, t.pool, &t.loader, err));
-    OUT_IF_ERR(batch_alloc(&t.batch, o->batch, &t.pre, context, err));
+    OUT_IF_ERR(open_feeder(&t, err));
     progress_start("training", o->steps);
     st = loop(&t, res, err);
     progress_end();

@@ -4,6 +4,7 @@
 #define CORE_TRAINER_H
 
 #include "train/step.h"
+#include "train/validate.h"
 
 enum { CURVES = 7 };
 
@@ -23,15 +24,19 @@ struct trainer {
     struct tokenizer *tokenizer;
     struct preprocess pre;
     struct pool *pool;
-    struct loader *loader;
-    struct batch batch;
+    struct pictures *pictures;
+    struct captions captions;
+    struct loader loader;
+    struct feeder *feeder;
+    const struct batch *batch; /* of this step */
+    struct holdout holdout;
 
     struct mohs_buffer **m, **v, **sum; /* AdamW moments; FreeLB sums or NULL */
     uint8_t *decays;
     struct params *average; /* EMA, or NULL */
     struct mohs_buffer *partial, *clip;
 
-    struct step_graph clean, ascent, both, embed;
+    struct step_graph clean, ascent, both;
     struct adversary adversary;
     uint32_t step;
     struct curve curve;
@@ -50,9 +55,5 @@ mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err);
 mohs_status checkpoint_finish(struct trainer *t, struct mohs_error *err);
 /* True when o->out exists and was made with equal options. */
 bool checkpoint_done(const struct train_options *o, char **curve);
-
-/* R@1 in % on o->validate, first caption of each image. */
-mohs_status trainer_validate(struct trainer *t, double *i2t, double *t2i,
-                             struct mohs_error *err);
 
 #endif
