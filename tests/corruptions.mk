@@ -1,1 +1,8 @@
 # tests of corruptions
+check_PROGRAMS += tests/unit/test_corruptions
+tests_unit_test_corruptions_SOURCES = %D%/unit/test_corruptions.c
+tests_unit_test_corruptions_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_corruptions_LDADD = core/libplugin.la core/libcompute.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+EXTRA_DIST += tests/golden/corruptions.py tests/golden/corruptions.txt \
+	tests/golden/corruptions.bin
