@@ -48,7 +48,12 @@ static const struct shape shapes[] = {
     { "one row", 1, 768, 768, false, true, true, 0 },
     { "input gradient", 1600, 768, 3072, false, false, true, 0 },
     { "weight gradient", 3072, 768, 1600, true, false, false, 0 },
-    { "small weights", 768, 192, 16384, true, false, false, 0 },
+    /* the default model, batch 256 */
+    { "small qkv", 16640, 192, 192, false, true, false, 0 },
+    { "small mlp in", 16640, 768, 192, false, true, false, 0 },
+    { "small mlp out", 16640, 192, 768, false, true, false, 0 },
+    { "small qkv, weights", 192, 192, 16640, true, false, false, 0 },
+    { "small mlp, weights", 768, 192, 16640, true, false, false, 0 },
 };
 
 static int by_value(const void *a, const void *b)

@@ -13,12 +13,10 @@ static inline uint4 mohs_philox(ulong seed, ulong key, ulong index)
     uint c0 = (uint)index, c1 = (uint)(index >> 32);
     uint c2 = (uint)key, c3 = (uint)(key >> 32);
     for (int r = 0; r < 10; r++) {
-        ulong p0 = (ulong)0xD2511F53u * c0;
-        ulong p1 = (ulong)0xCD9E8D57u * c2;
-        uint n0 = (uint)(p1 >> 32) ^ c1 ^ k0;
-        uint n2 = (uint)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint)p1;
-        c3 = (uint)p0;
+        uint n0 = mul_hi(0xCD9E8D57u, c2) ^ c1 ^ k0;
+        uint n2 = mul_hi(0xD2511F53u, c0) ^ c3 ^ k1;
+        c1 = 0xCD9E8D57u * c2;
+        c3 = 0xD2511F53u * c0;
         c0 = n0;
         c2 = n2;
         k0 += 0x9E3779B9u;
@@ -35,8 +33,7 @@ static inline float mohs_u01(uint x)
 static inline uint mohs_rng_u32(ulong seed, ulong key, ulong index)
 {
     uint4 b = mohs_philox(seed, key, index >> 2);
-    uint i = (uint)index & 3;
-    return i == 0 ? b.x : i == 1 ? b.y : i == 2 ? b.z : b.w;
+    return index & 2 ? (index & 1 ? b.w : b.z) : (index & 1 ? b.y : b.x);
 }
 
 static inline float mohs_rng_uniform(ulong seed, ulong key, ulong index)
