@@ -13,7 +13,7 @@ enum { TINY_SIZE = 16, TINY_IMAGES = 24, TINY_CAPTIONS = 2, TINY_BATCH = 8,
        TINY_VOCAB = 514, TINY_CONTEXT = 12 };
 
 struct tiny {
-    char dir[64];
+    char dir[200];
     struct dataset *data;
     char *tokenizer, *config;
     struct registry *registry;
