@@ -1,1 +1,6 @@
 # tests of data
+check_PROGRAMS += tests/unit/test_data
+tests_unit_test_data_SOURCES = %D%/unit/test_data.c
+tests_unit_test_data_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_data_LDADD = core/libdata.la core/libimage.la core/libbase.la \
+	$(CHECK_LIBS) -lpthread -lm

@@ -47,7 +47,8 @@ mohs_status data_coco(const char *images, const char *json,
  * folder has one, else the folder names), files in byte order. */
 mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
                         struct mohs_error *err);
-/* 16-bit grey PNG depth, metres * scale as the data set says; float out. */
+/* 16-bit grey PNG depth in millimetres; metres out, malloc'ed. 0, which means
+ * "not measured", is refused. */
 mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
                        float **out, struct mohs_error *err);
 /* What `mohs data check DIR` prints (stdout); fails when something is
@@ -61,7 +62,8 @@ struct scenes_options {
     uint32_t train, val, test;  /* images per split */
     uint32_t captions;          /* per image, >= 5 */
     const char *font, *cldr;    /* paths; NULL: the Debian packages' */
-    bool force;                 /* overwrite another seed's set */
+    bool force;                 /* replace emoji-scenes of other options;
+                                   anything else is never replaced */
 };
 /* Renders emoji-scenes; identical bytes for identical options. Does nothing
  * when the same set is already there. */

@@ -6,7 +6,13 @@
 #include "data/data.h"
 #include "image/image.h"
 
-enum { OBJECTS_MAX = 3, GLYPH_PX = 136, CAPTIONS_MIN = 5, CAPTIONS_MAX = 8 };
+enum {
+    OBJECTS_MAX = 3,
+    GLYPH_PX = 136,
+    CAPTIONS_MIN = 5,
+    CAPTIONS_MAX = 8,
+    SYNONYMS_MAX = 3
+};
 
 struct scene_group {
     const char *word;            /* "fruit": true of every member */
@@ -14,10 +20,26 @@ struct scene_group {
 };
 extern const struct scene_group scene_groups[]; /* ends with word NULL */
 
-/* One kind of object: its name, group and picture. */
+/* What to call an object; see scenes_words.c. */
+struct scene_words {
+    uint32_t code_point;
+    const char *name;     /* NULL: CLDR's */
+    const char *synonyms; /* separated by bars, or NULL */
+};
+extern const struct scene_words scene_words[]; /* ends with code point 0 */
+
+/* A noun; bare ones ("jeans", "bacon") take no article. */
+struct noun {
+    const char *text; /* of a class: owned by the catalogue */
+    bool bare;
+};
+
+/* One kind of object: its names, group and picture. */
 struct object_class {
     uint32_t code_point;
-    char *name;       /* CLDR's, lower case */
+    struct noun name; /* lower case */
+    struct noun synonym[SYNONYMS_MAX];
+    uint32_t n_synonyms;
     const char *word; /* of its group */
     bool held_out;    /* only in zeroshot/ */
     uint8_t *rgba;    /* GLYPH_PX * GLYPH_PX * 4, premultiplied, centred */
@@ -74,10 +96,15 @@ void scene_draw_random(const struct catalogue *c, const uint32_t *kinds,
 /* The same scene from a camera moved sideways: nearer things move farther. */
 void scene_move(const struct scene *s, uint32_t size_px, int32_t dx, int32_t dy,
                 struct scene *out);
-/* Renders into im (size_px square) and depth (millimetres). */
+/* Left or top edge, px, of an object that is centred at c (1/16 px). */
+int32_t scene_edge(int32_t c, uint32_t size);
+/* Values of an owner map beside object indices. */
+enum { OWNER_BACKGROUND = 255, OWNER_BAR = 254 };
+/* Renders into im (size_px square), depth (millimetres) and owner (which
+ * object one sees at a pixel); the maps may be NULL. */
 mohs_status scene_render(const struct catalogue *c, const struct scene *s,
                          uint32_t size_px, struct image *im, uint16_t *depth,
-                         struct mohs_error *err);
+                         uint8_t *owner, struct mohs_error *err);
 /* n captions in different words; each true of the picture. Fresh strings. */
 void scene_captions(const struct catalogue *c, const struct scene *s, uint32_t n,
                     char **out);

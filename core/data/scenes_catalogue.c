@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names from CLDR's annotations, pictures from Noto's colour bitmaps. */
+/* Names and synonyms from CLDR's annotations, pictures from Noto's colour
+ * bitmaps. */
 #include "config.h"
 
 #include "data/scenes.h"
@@ -12,26 +13,81 @@
 
 enum { HOLD_OUT_EVERY = 10 };
 
-/* The short name of a code point: <annotation cp="X" type="tts">name</...>. */
-static char *find_name(const char *xml, uint32_t cp)
+static void utf8(uint32_t cp, char out[5])
 {
-    char u[8], *key, *name = NULL;
     int n = cp < 0x10000 ? 3 : 4;
     for (int i = n - 1; i > 0; i--)
-        u[i] = (char)(0x80 | (cp >> (6 * (n - 1 - i)) & 0x3F));
-    u[0] = (char)(n == 4 ? 0xF0 | cp >> 18 : 0xE0 | cp >> 12);
-    u[n] = 0;
-    key = xasprintf("<annotation cp=\"%s\" type=\"tts\">", u);
+        out[i] = (char)(0x80 | (cp >> (6 * (n - 1 - i)) & 0x3F));
+    out[0] = (char)(n == 4 ? 0xF0 | cp >> 18 : 0xE0 | cp >> 12);
+    out[n] = 0;
+}
+
+/* The text of <annotation cp="X" attribute>text</annotation>, in lower case;
+ * NULL when there is none. */
+static char *annotation(const char *xml, uint32_t cp, const char *attribute)
+{
+    char u[5], *text = NULL;
+    utf8(cp, u);
+    char *key = xasprintf("<annotation cp=\"%s\"%s>", u, attribute);
     const char *at = strstr(xml, key);
     if (at) {
         at += strlen(key);
-        name = xasprintf("%.*s", (int)strcspn(at, "<"), at);
-        for (char *p = name; *p; p++)
+        text = xasprintf("%.*s", (int)strcspn(at, "<"), at);
+        for (char *p = text; *p; p++)
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p + 32);
     }
     free(key);
-    return name;
+    return text;
+}
+
+/* True when a list separated by bars and blanks holds a word. */
+static bool list_has(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    while (list && *list) {
+        list += strspn(list, "| ");
+        size_t len = strcspn(list, "|"), used = len;
+        while (used && list[used - 1] == ' ')
+            used--;
+        if (used == n && !memcmp(list, word, n))
+            return true;
+        list += len;
+    }
+    return false;
+}
+
+static struct noun noun(const char *s, size_t n)
+{
+    bool bare = n && (*s == '+' || *s == '~');
+    return (struct noun) { xasprintf("%.*s", (int)(n - bare), s + bare), bare };
+}
+
+/* Name and synonyms of an object; false when CLDR does not know it. */
+static bool call(struct object_class *o, const char *xml)
+{
+    char *name = annotation(xml, o->code_point, " type=\"tts\"");
+    char *keywords = annotation(xml, o->code_point, "");
+    const struct scene_words *w = scene_words;
+    while (w->code_point && w->code_point != o->code_point)
+        w++;
+    const char *own = w->name ? w->name : name;
+    if (name)
+        o->name = noun(own, strlen(own));
+    for (const char *p = name ? w->synonyms : NULL; p && *p;) {
+        size_t n = strcspn(p, "|");
+        struct noun s = noun(p, n);
+        p += n + (p[n] == '|');
+        if (o->n_synonyms < SYNONYMS_MAX &&
+            (list_has(keywords, s.text) || !strcmp(name, s.text)))
+            o->synonym[o->n_synonyms++] = s;
+        else
+            free((void *)s.text);
+    }
+    bool found = name != NULL;
+    free(name);
+    free(keywords);
+    return found;
 }
 
 /* The glyph's premultiplied BGRA bitmap, centred in a square, as RGBA. */
@@ -76,11 +132,12 @@ static mohs_status add_all(struct catalogue *c, const char *xml, FT_Face face,
             struct object_class *o = &c->v[i];
             o->code_point = *cp;
             o->word = g->word;
-            o->name = find_name(xml, *cp);
-            if (!o->name)
+            if (!call(o, xml))
                 return mohs_fail(err, MOHS_E_FORMAT, "%s: no name for U+%04X", cldr, *cp);
             RET_IF_ERR(load_glyph(face, o, font, err));
             o->held_out = i % HOLD_OUT_EVERY == HOLD_OUT_EVERY / 2;
+            if (!*o->name.text)
+                continue;
             if (o->held_out)
                 c->held_out[c->n_held_out++] = i;
             else
@@ -125,7 +182,9 @@ out:
 void catalogue_free(struct catalogue *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        free(c->v[i].name);
+        free((void *)c->v[i].name.text);
+        for (uint32_t k = 0; k < c->v[i].n_synonyms; k++)
+            free((void *)c->v[i].synonym[k].text);
         free(c->v[i].rgba);
     }
     free(c->v);

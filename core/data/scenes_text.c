@@ -33,45 +33,43 @@ const char *light_text(enum light l)
     return text[l];
 }
 
-/* "a" or "an", by the first letter's sound as spelled. */
+/* "a" or "an", by the first sound as spelled. */
 static const char *article(const char *word)
 {
-    return strchr("aeio", *word) || !strncmp(word, "umb", 3) ? "an" : "a";
-}
-
-/* Names that are plural take no article. */
-static bool plural(const char *name)
-{
-    static const char *const list[] = { "grapes", "cherries", "french fries", "jeans",
-        "gloves", "socks", "ballet shoes", "briefs", "shorts", "skis", "glasses",
-        "sunglasses", "chopsticks", "peanuts", "pancakes", "beans", "blueberries",
-        "nesting dolls", "prayer beads" };
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (!strcmp(list[i], name))
-            return true;
-    return false;
+    static const char *const consonant[] = { "ewe", "eu", "uni", "ufo", "one" };
+    for (size_t i = 0; i < sizeof consonant / sizeof *consonant; i++)
+        if (!strncmp(word, consonant[i], strlen(consonant[i])))
+            return "a";
+    return strchr("aeiou", *word) ? "an" : "a";
 }
 
 /* "a large taco", "small jeans"; size "" for none. */
-static void phrase(struct str *s, const char *size, const char *name)
+static void phrase(struct str *s, const char *size, struct noun n)
 {
-    const char *first = *size ? size : name;
-    if (!plural(name))
-        str_addf(s, "%s ", article(first));
-    str_addf(s, "%s%s%s", size, *size ? " " : "", name);
+    if (!n.bare)
+        str_addf(s, "%s ", article(*size ? size : n.text));
+    str_addf(s, "%s%s%s", size, *size ? " " : "", n.text);
 }
 
 struct words {
-    const char *a, *b, *size_a, *size_b, *color, *pattern, *light, *rel, *inv;
-    const char *word_a;
+    struct noun a, b, word_a;
+    const char *size_a, *size_b, *color, *pattern, *light, *rel, *inv;
 };
+
+/* " on a striped red background", the article right. */
+static void on_background(struct str *s, const struct words *w)
+{
+    const char *first = *w->pattern ? w->pattern : w->color;
+    str_addf(s, " on %s %s%s background", article(first), w->pattern, w->color);
+}
 
 static void one_object(struct str *s, const struct words *w, uint32_t k)
 {
     switch (k) {
     case 0:
         phrase(s, "", w->a);
-        str_addf(s, " on a %s%s background%s", w->pattern, w->color, w->light);
+        on_background(s, w);
+        str_add(s, w->light);
         break;
     case 1:
         str_add(s, "a picture of ");
@@ -79,11 +77,12 @@ static void one_object(struct str *s, const struct words *w, uint32_t k)
         str_addf(s, "%s", w->light);
         break;
     case 2:
-        str_addf(s, "a single %s in front of something %s", w->a, w->color);
+        str_add(s, w->a.bare ? "just " : "a single ");
+        str_addf(s, "%s in front of something %s", w->a.text, w->color);
         break;
     case 3:
         phrase(s, "", w->word_a);
-        str_addf(s, ", namely ");
+        str_add(s, ", namely ");
         phrase(s, "", w->a);
         str_addf(s, ", against %s", w->color);
         break;
@@ -92,7 +91,7 @@ static void one_object(struct str *s, const struct words *w, uint32_t k)
         phrase(s, "", w->a);
         str_add(s, " in the middle");
         break;
-    case 5: str_addf(s, "%s, alone, on %s", w->a, w->color); break;
+    case 5: str_addf(s, "%s, alone, on %s", w->a.text, w->color); break;
     case 6:
         str_addf(s, "the only thing shown is ");
         phrase(s, "", w->a);
@@ -110,7 +109,8 @@ static void two_objects(struct str *s, const struct words *w, uint32_t k)
         phrase(s, w->size_a, w->a);
         str_addf(s, " %s ", w->rel);
         phrase(s, w->size_b, w->b);
-        str_addf(s, " on a %s%s background%s", w->pattern, w->color, w->light);
+        on_background(s, w);
+        str_add(s, w->light);
         break;
     case 1:
         phrase(s, "", w->b);
@@ -124,14 +124,14 @@ static void two_objects(struct str *s, const struct words *w, uint32_t k)
         str_addf(s, " against %s", w->color);
         break;
     case 3:
-        str_addf(s, "a picture of ");
+        str_add(s, "a picture of ");
         phrase(s, w->size_b, w->b);
         str_addf(s, " that is %s ", w->inv);
         phrase(s, w->size_a, w->a);
         break;
     case 4:
         str_addf(s, "%s %s background with the %s %s the %s", article(w->color), w->color,
-                 w->a, w->rel, w->b);
+                 w->a.text, w->rel, w->b.text);
         break;
     case 5:
         phrase(s, w->size_a, w->a);
@@ -141,7 +141,7 @@ static void two_objects(struct str *s, const struct words *w, uint32_t k)
         break;
     case 6:
         phrase(s, "", w->word_a);
-        str_addf(s, ", namely ");
+        str_add(s, ", namely ");
         phrase(s, "", w->a);
         str_addf(s, ", %s ", w->rel);
         phrase(s, "", w->b);
@@ -154,13 +154,23 @@ static void two_objects(struct str *s, const struct words *w, uint32_t k)
     }
 }
 
+/* The first caption says the name; the others a synonym half of the time. */
+static struct noun name_for(const struct catalogue *c, const struct scene *sc,
+                            size_t object, uint32_t caption)
+{
+    const struct object_class *o = &c->v[sc->object[object].kind];
+    uint32_t roll = mohs_rng_u32(sc->seed, 4 + object, caption);
+    if (!caption || !o->n_synonyms || roll & 1)
+        return o->name;
+    return o->synonym[(roll >> 1) % o->n_synonyms];
+}
+
 void scene_captions(const struct catalogue *c, const struct scene *sc, uint32_t n,
                     char **out)
 {
     const struct placed *o = sc->object;
     struct words w = {
-        .a = c->v[o[0].kind].name,
-        .word_a = c->v[o[0].kind].word,
+        .word_a = { c->v[o[0].kind].word, false },
         .size_a = o[0].large ? "large" : "small",
         .size_b = o[1].large ? "large" : "small",
         .color = scene_colors[sc->color],
@@ -169,13 +179,14 @@ void scene_captions(const struct catalogue *c, const struct scene *sc, uint32_t 
         .rel = relation_text(sc->relation),
         .inv = inverse_text(sc->relation),
     };
-    if (sc->n > 1)
-        w.b = c->v[o[1].kind].name;
     // the first caption names everything, the others begin at a random one
     uint32_t from = mohs_rng_below(sc->seed, 2, 0, 7);
     for (uint32_t i = 0; i < n; i++) {
         struct str s = { 0 };
         uint32_t k = i ? 1 + (from + i - 1) % 7 : 0;
+        w.a = name_for(c, sc, 0, i);
+        if (sc->n > 1)
+            w.b = name_for(c, sc, 1, i);
         if (sc->n == 1)
             one_object(&s, &w, k);
         else
@@ -183,7 +194,7 @@ void scene_captions(const struct catalogue *c, const struct scene *sc, uint32_t 
         // every other caption tells of the third thing
         if (sc->n > 2 && i % 2 == 0) {
             str_add(&s, ", with ");
-            phrase(&s, "", c->v[o[2].kind].name);
+            phrase(&s, "", name_for(c, sc, 2, i));
             str_addf(&s, " at the %s", sc->corner);
         }
         out[i] = s.s;
@@ -204,10 +215,10 @@ void scene_factors(const struct catalogue *c, const struct scene *s, const char 
     for (size_t i = 0; i < s->n; i++) {
         const struct placed *p = &s->object[i];
         str_add(out, i ? ", {\"class\": " : "{\"class\": ");
-        str_add_json(out, c->v[p->kind].name);
-        str_addf(out, ", \"group\": \"%s\", \"x\": %.4f, \"y\": %.4f, \"size\": %u, "
+        str_add_json(out, c->v[p->kind].name.text);
+        str_addf(out, ", \"code_point\": %u, \"group\": \"%s\", \"x\": %.4f, \"y\": %.4f, \"size\": %u, "
                       "\"rotation\": %d, \"large\": %s, \"depth_mm\": %u}",
-                 c->v[p->kind].word, p->x / 16.0, p->y / 16.0, p->size, p->rotation,
+                 c->v[p->kind].code_point, c->v[p->kind].word, p->x / 16.0, p->y / 16.0, p->size, p->rotation,
                  p->large ? "true" : "false", p->depth_mm);
     }
     str_add(out, "]}");

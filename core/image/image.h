@@ -49,9 +49,16 @@ mohs_status image_decode_png16(const void *data, size_t n, const char *name,
                                uint32_t *width, uint32_t *height, uint16_t **out,
                                struct mohs_error *err);
 
-enum image_filter { FILTER_NEAREST, FILTER_BOX, FILTER_BILINEAR, FILTER_BICUBIC,
-                    FILTER_LANCZOS };
-/* Pillow's Image.resize((w, h), filter): 22-bit fixed point, bit-exact. */
+enum image_filter {
+    FILTER_NEAREST,
+    FILTER_BOX,
+    FILTER_BILINEAR,
+    FILTER_BICUBIC,
+    FILTER_LANCZOS,
+    FILTER_HAMMING
+};
+/* Pillow's Image.resize((w, h), filter): 22-bit fixed point, bit-exact to
+ * Pillow 13 (see rows_first in resample.c for where 12 differs). */
 mohs_status image_resize(const struct image *in, uint32_t width, uint32_t height,
                          enum image_filter filter, struct image *out,
                          struct mohs_error *err);

@@ -60,6 +60,17 @@ static double weight_lanczos(double x)
     return x >= -3.0 && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0;
 }
 
+static double weight_hamming(double x)
+{
+    x = fabs(x);
+    if (x == 0.0)
+        return 1.0;
+    if (x >= 1.0)
+        return 0.0;
+    x *= 3.14159265358979323846;
+    return sin(x) / x * (0.54 + 0.46 * cos(x));
+}
+
 static const struct {
     double (*weight)(double);
     double support;
@@ -68,6 +79,7 @@ static const struct {
     [FILTER_BILINEAR] = { weight_bilinear, 1.0 },
     [FILTER_BICUBIC] = { weight_bicubic, 2.0 },
     [FILTER_LANCZOS] = { weight_lanczos, 3.0 },
+    [FILTER_HAMMING] = { weight_hamming, 1.0 },
 };
 
 /* ---- coefficients ------------------------------------------------------ */
@@ -295,7 +307,7 @@ mohs_status resample(const uint8_t *in, uint32_t width, uint32_t height,
 {
     // The picture between the two passes is new_width x height.
     if (!width || !height || !new_width || !new_height || !channels ||
-        channels > 4 || (unsigned)filter > FILTER_LANCZOS ||
+        channels > 4 || (unsigned)filter > FILTER_HAMMING ||
         (uint64_t)new_width * new_height > IMAGE_MAX_PIXELS ||
         (uint64_t)new_width * height > IMAGE_MAX_PIXELS)
         return mohs_fail(err, MOHS_E_ARG,

@@ -90,12 +90,17 @@ mohs_status tokenizer_train(const char *const *texts, size_t n, uint32_t size,
 
 /* ---- preprocessing ------------------------------------------------------ */
 
-/* How a picture becomes the model's pixels; from preprocessor_config.json or
- * the defaults of CLIP. */
+/* How a picture becomes the model's pixels; from preprocessor_config.json as
+ * transformers' image processors of CLIP and SigLIP write it, or the defaults
+ * of CLIP. Resized, then cropped about the centre, then
+ * (pixel / 255 - mean) / std. */
 struct preprocess {
-    char profile[32];           /* "pil" */
+    char profile[32];           /* "pil": Pillow's pixels */
     uint32_t height, width;     /* result */
-    uint32_t resize_shortest;   /* 0: squash to height x width */
+    uint32_t resize_shortest;   /* the shorter edge becomes this, or 0 */
+    uint32_t resize_height, resize_width; /* squash to this, or 0; with
+                                             resize_shortest 0 as well the
+                                             picture is not resized */
     enum image_filter filter;
     bool center_crop;
     float mean[3], std[3];
@@ -103,7 +108,8 @@ struct preprocess {
 mohs_status preprocess_from(const struct mohs_weights *w,
                             const struct mohs_model_info *info,
                             struct preprocess *out, struct mohs_error *err);
-/* Resize and crop: 8-bit pixels, bit-identical to the reference. */
+/* Resize and crop: 8-bit pixels, bit-identical to the reference. A picture
+ * that does not come out as height x width (nothing crops it) is refused. */
 mohs_status preprocess_pixels(const struct preprocess *p, const struct image *in,
                               struct image *out, struct mohs_error *err);
 /* Stable hash of the profile and all its numbers. */

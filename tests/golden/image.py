@@ -144,7 +144,7 @@ def main():
             turn.append(f'    {{ "{name}", {a.shape[1]}, {a.shape[0]},\n'
                         f'      "{sha(a)}" }},')
     filters = (Image.NEAREST, Image.BOX, Image.BILINEAR, Image.BICUBIC,
-               Image.LANCZOS)
+               Image.LANCZOS, Image.HAMMING)
     sizes = ((64, 48, 32, 24), (64, 48, 31, 47), (50, 37, 224, 166),
              (37, 50, 1, 1), (1, 1, 9, 5), (7, 1, 3, 4), (33, 90, 33, 13),
              (90, 33, 13, 33), (40, 130, 20, 60), (301, 17, 29, 90),
