@@ -509,7 +509,7 @@ static void check_caption(const struct scene *s, const char *t)
     const char *bg = strstr(t, " background");
     for (uint32_t c = 0; bg && c < SCENE_COLORS; c++) {
         size_t n = strlen(scene_colors[c]);
-        if (!strncmp(bg - n, scene_colors[c], n))
+        if ((size_t)(bg - t) >= n && !strncmp(bg - n, scene_colors[c], n))
             ck_assert_msg(c == s->color, "%s", t);
     }
     for (uint32_t r = 0; r < RELATIONS; r++) {
