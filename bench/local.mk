@@ -18,4 +18,4 @@ bench_train_step_SOURCES = %D%/train_step.c
 bench_train_step_LDADD = core/libtrain.la core/libdata.la core/libplugin.la \
 	core/libmodel.la core/libimage.la core/libgraph.la core/libcompute.la \
 	core/libbase.la -lpthread -lm
-EXTRA_DIST += bench/train_step.py
+EXTRA_DIST += bench/train_step.py bench/train_step.sh

@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     struct times t = { xcalloc(steps + 8, sizeof(double)), 0 };
     struct tokenizer *tok;
     char *json;
-    log_threshold = LOG_WARN;
+    log_threshold = getenv("MOHS_PROFILE") ? LOG_INFO : LOG_WARN;
     if (!mkdtemp(dir))
         return 1;
     struct dataset *d = make_data(dir);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inner maximisation: K steps up the loss inside the ball, or noise. */
+/* Perturbations at taps: random points and steps up the loss, in balls. */
 #include "config.h"
 
 #include <mohs/rng.h>
@@ -31,14 +31,14 @@ static struct mohs_buffer *whole(struct tensor *t, struct mohs_error *err)
     return NULL;
 }
 
-mohs_status adversary_new(const struct stepper *s, const struct step_graph *ascent,
+mohs_status adversary_new(const struct stepper *s, const struct step_graph *g,
                           struct adversary *a, struct mohs_error *err)
 {
     const struct train_attack *at = &s->o->attack;
     uint32_t n = s->o->batch;
     memset(a, 0, sizeof *a);
     for (size_t i = 0; i < s->n_taps; i++) {
-        uint32_t dims[MOHS_DIMS_MAX], k = tensor_shape(ascent->tap[i], dims);
+        uint32_t dims[MOHS_DIMS_MAX], k = tensor_shape(g->tap[i], dims);
         uint32_t tokens = 1, width = dims[k - 1];
         for (uint32_t j = 1; j + 1 < k; j++)
             tokens *= dims[j];
@@ -104,9 +104,9 @@ static mohs_status keep_clean(const struct stepper *s, struct step_graph *g,
     return MOHS_OK;
 }
 
-static mohs_status randomise(const struct stepper *s, struct step_graph *g,
-                             struct adversary *a, uint32_t step, bool surface,
-                             struct mohs_error *err)
+mohs_status adversary_randomise(const struct stepper *s, struct step_graph *g,
+                                struct adversary *a, uint32_t step, bool surface,
+                                struct mohs_error *err)
 {
     for (size_t i = 0; i < s->n_taps; i++) {
         uint64_t seed = mohs_rng_fork(mohs_rng_fork(s->o->seed, FOR_DELTA + i), step);
@@ -120,14 +120,15 @@ static mohs_status randomise(const struct stepper *s, struct step_graph *g,
     return MOHS_OK;
 }
 
-static mohs_status ascend(const struct stepper *s, struct step_graph *g,
-                          struct adversary *a, uint32_t step, struct mohs_error *err)
+mohs_status adversary_ascend(const struct stepper *s, struct step_graph *g,
+                             struct step_graph *from, struct adversary *a,
+                             uint32_t step, struct mohs_error *err)
 {
     const struct train_attack *at = &s->o->attack;
     for (size_t i = 0; i < s->n_taps; i++) {
         float alpha = at->alpha > 0 ? at->alpha : 1.5f * at->eps / (float)at->steps;
         struct mohs_buffer *d = whole(g->delta[i], err);
-        struct mohs_buffer *grad = whole(g->delta_grad[i], err);
+        struct mohs_buffer *grad = whole(from->delta_grad[i], err);
         if (!d || !grad)
             return MOHS_E_ARG;
         // the step shrinks with the ball while eps ramps up
@@ -139,47 +140,33 @@ static mohs_status ascend(const struct stepper *s, struct step_graph *g,
     return MOHS_OK;
 }
 
-mohs_status adversary_run(const struct stepper *s, struct step_graph *ascent,
-                          struct adversary *a, const struct batch *b, uint32_t step,
-                          mohs_status (*each)(void *user, struct mohs_error *err),
-                          void *user, struct mohs_error *err)
+mohs_status adversary_begin(const struct stepper *s, struct step_graph *g,
+                            enum step_kind kind, struct adversary *a,
+                            const struct batch *b, uint32_t step, struct mohs_error *err)
 {
-    const struct train_attack *at = &s->o->attack;
     for (size_t i = 0; i < s->n_taps; i++)
         a->ball[i].eps = adversary_eps(s->o, step);
     RET_IF_ERR(buffer_write(a->mask, 0, b->mask, buffer_bytes(a->mask), err));
     RET_IF_ERR(buffer_write(a->keys, 0, b->key, buffer_bytes(a->keys), err));
-    RET_IF_ERR(step_graph_write(s, ascent, STEP_ASCENT, b, err));
-    RET_IF_ERR(zero_deltas(s, ascent, err));
-    RET_IF_ERR(graph_run(ascent->graph, err));
-    RET_IF_ERR(keep_clean(s, ascent, a, err));
-    if (at->kind == ADVERSARY_NOISE) {
-        RET_IF_ERR(randomise(s, ascent, a, step, true, err));
-        return each ? each(user, err) : MOHS_OK;
-    }
-    if (at->random_start) {
-        RET_IF_ERR(randomise(s, ascent, a, step, false, err));
-        RET_IF_ERR(graph_run(ascent->graph, err));
-    }
-    for (uint32_t k = 0; k < at->steps; k++) {
-        if (k)
-            RET_IF_ERR(graph_run(ascent->graph, err));
-        RET_IF_ERR(ascend(s, ascent, a, step, err));
-        if (each)
-            RET_IF_ERR(each(user, err));
-    }
-    return MOHS_OK;
+    RET_IF_ERR(step_graph_write(s, g, kind, b, err));
+    RET_IF_ERR(zero_deltas(s, g, err));
+    RET_IF_ERR(graph_run(g->graph, err));
+    return keep_clean(s, g, a, err);
 }
 
-mohs_status adversary_hand_over(const struct stepper *s, struct step_graph *ascent,
-                                struct step_graph *both, struct mohs_error *err)
+mohs_status adversary_copy(const struct stepper *s, struct step_graph *from,
+                           struct step_graph *to, enum step_kind kind,
+                           struct mohs_error *err)
 {
     for (size_t i = 0; i < s->n_taps; i++) {
-        size_t from, to, bytes = tensor_count(ascent->delta[i]) * sizeof(float);
-        struct mohs_buffer *x = tensor_buffer(ascent->delta[i], &from);
-        struct mohs_buffer *y = tensor_buffer(both->delta[i], &to);
-        RET_IF_ERR(buffer_fill(y, to, 0, bytes, err));
-        RET_IF_ERR(buffer_copy(x, from, y, to + bytes, bytes, err));
+        size_t x_at, y_at, bytes = tensor_count(from->delta[i]) * sizeof(float);
+        struct mohs_buffer *x = tensor_buffer(from->delta[i], &x_at);
+        struct mohs_buffer *y = tensor_buffer(to->delta[i], &y_at);
+        if (kind == STEP_BOTH) { // the clean half has none
+            RET_IF_ERR(buffer_fill(y, y_at, 0, bytes, err));
+            y_at += bytes;
+        }
+        RET_IF_ERR(buffer_copy(x, x_at, y, y_at, bytes, err));
     }
     return MOHS_OK;
 }

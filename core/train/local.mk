@@ -2,6 +2,6 @@
 noinst_LTLIBRARIES += core/libtrain.la
 core_libtrain_la_SOURCES = %D%/train.h %D%/augment.h %D%/batch.h \
 	%D%/pictures.h %D%/step.h %D%/trainer.h %D%/validate.h %D%/adversary.c \
-	%D%/augment.c %D%/batch.c %D%/checkpoint.c %D%/options.c %D%/pictures.c \
+	%D%/augment.c %D%/batch.c %D%/checkpoint.c %D%/hostile.c %D%/options.c %D%/pictures.c \
 	%D%/step.c %D%/trainer.c %D%/validate.c
 core_libtrain_la_LIBADD = $(JANSSON_LIBS) -lpthread -lm

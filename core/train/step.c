@@ -136,37 +136,37 @@ static struct tensor *objective(const struct stepper *s, struct step_graph *g,
     return op(gr, "add", sum, graph_op(gr, "affine", &kl, 1, w, 1), NULL);
 }
 
-static mohs_status parameter_gradients(struct step_graph *g, struct params *p,
-                                       struct mohs_error *err)
+/* Gradients of the loss by parameters, by deltas, or by both at once. */
+static mohs_status gradients(const struct stepper *s, struct step_graph *g,
+                             struct params *p, bool by_params, bool by_deltas,
+                             struct mohs_error *err)
 {
-    size_t n = params_count(p);
-    struct tensor **w = xcalloc(n, sizeof *w);
-    g->grad = xcalloc(n, sizeof *g->grad);
+    size_t n = by_params ? params_count(p) : 0, m = by_deltas ? s->n_taps : 0;
+    struct tensor **w = xcalloc(n + m + 1, sizeof *w);
+    struct tensor **d = xcalloc(n + m + 1, sizeof *d);
     for (size_t i = 0; i < n; i++) {
         uint32_t dims[MOHS_DIMS_MAX], k = params_shape(p, i, dims);
         w[i] = graph_weight(g->graph, params_name(p, i), k, dims);
     }
-    mohs_status st = graph_grad(g->graph, g->loss, NULL, w, n, g->grad, err);
-    for (size_t i = 0; st >= 0 && i < n; i++)
-        if (g->grad[i])
-            graph_output(g->graph, g->grad[i]);
+    for (size_t i = 0; i < m; i++)
+        w[n + i] = g->delta[i];
+    mohs_status st = graph_grad(g->graph, g->loss, NULL, w, n + m, d, err);
+    for (size_t i = 0; st >= 0 && i < n + m; i++)
+        if (d[i])
+            graph_output(g->graph, d[i]);
+    for (size_t i = 0; st >= 0 && i < m; i++) {
+        g->delta_grad[i] = d[n + i];
+        graph_output(g->graph, g->tap[i]);
+        if (!d[n + i])
+            st = mohs_fail(err, MOHS_E_ARG, "train: the loss does not depend on tap %s",
+                           s->tap[i]);
+    }
+    if (by_params)
+        g->grad = d; // the deltas' at the end are not looked at
+    else
+        free(d);
     free(w);
     return st;
-}
-
-static mohs_status delta_gradients(const struct stepper *s, struct step_graph *g,
-                                   struct mohs_error *err)
-{
-    RET_IF_ERR(graph_grad(g->graph, g->loss, NULL, g->delta, s->n_taps, g->delta_grad,
-                          err));
-    for (size_t i = 0; i < s->n_taps; i++) {
-        if (!g->delta_grad[i])
-            return mohs_fail(err, MOHS_E_ARG, "train: the loss does not depend on tap %s",
-                             s->tap[i]);
-        graph_output(g->graph, g->delta_grad[i]);
-        graph_output(g->graph, g->tap[i]);
-    }
-    return MOHS_OK;
 }
 
 mohs_status step_graph_new(const struct stepper *s, struct params *p,
@@ -176,7 +176,8 @@ mohs_status step_graph_new(const struct stepper *s, struct params *p,
     const struct mohs_model_info *info = s->ops->info(s->model);
     uint32_t n = s->o->batch, m = kind == STEP_BOTH ? 2 * n : n;
     struct step_graph g = { .graph = graph_new(s->compute, p) };
-    bool perturbed = kind == STEP_ASCENT || kind == STEP_BOTH;
+    bool climbs = kind == STEP_ASCENT || kind == STEP_FREE;
+    bool perturbed = climbs || kind == STEP_BOTH;
     mohs_status st;
     for (size_t i = 0; perturbed && i < s->n_taps; i++)
         graph_perturb(g.graph, s->tap[i]);
@@ -201,8 +202,7 @@ mohs_status step_graph_new(const struct stepper *s, struct params *p,
         graph_output(g.graph, g.loss);
         if (kind == STEP_BOTH)
             graph_output(g.graph, g.loss_adversarial);
-        OUT_IF_ERR(kind == STEP_ASCENT ? delta_gradients(s, &g, err)
-                                       : parameter_gradients(&g, p, err));
+        OUT_IF_ERR(gradients(s, &g, p, kind != STEP_ASCENT, climbs, err));
     }
     OUT_IF_ERR(graph_status(g.graph, err));
     struct graph_cost cost;

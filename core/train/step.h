@@ -13,6 +13,7 @@ enum { TAPS_MAX = 8 };
 enum step_kind {
     STEP_CLEAN,  /* batch n: loss and parameter gradients */
     STEP_ASCENT, /* batch n with deltas: loss and delta gradients */
+    STEP_FREE,   /* batch n with deltas: loss, parameter and delta gradients */
     STEP_BOTH,   /* batch 2n, clean then perturbed: objective and parameter
                     gradients */
     STEP_EMBED   /* batch n: embeddings only */
@@ -59,18 +60,29 @@ struct adversary {
     struct ball ball[TAPS_MAX];
     bool text[TAPS_MAX];
 };
-mohs_status adversary_new(const struct stepper *s, const struct step_graph *ascent,
+/* Shapes as in g, which has deltas. */
+mohs_status adversary_new(const struct stepper *s, const struct step_graph *g,
                           struct adversary *a, struct mohs_error *err);
 void adversary_free(struct adversary *a);
-/* Leaves the step's perturbation in the deltas of `ascent`. Calls each(user)
- * after every ascent when it is given. */
-mohs_status adversary_run(const struct stepper *s, struct step_graph *ascent,
-                          struct adversary *a, const struct batch *b, uint32_t step,
-                          mohs_status (*each)(void *user, struct mohs_error *err),
-                          void *user, struct mohs_error *err);
-/* Copies the deltas of `ascent` to the perturbed half of `both`. */
-mohs_status adversary_hand_over(const struct stepper *s, struct step_graph *ascent,
-                                struct step_graph *both, struct mohs_error *err);
+/* Writes the batch to g, runs it with deltas of zero and keeps what is at the
+ * taps: the middle of this step's balls. */
+mohs_status adversary_begin(const struct stepper *s, struct step_graph *g,
+                            enum step_kind kind, struct adversary *a,
+                            const struct batch *b, uint32_t step,
+                            struct mohs_error *err);
+/* Random deltas of g, inside the balls or on their surface. */
+mohs_status adversary_randomise(const struct stepper *s, struct step_graph *g,
+                                struct adversary *a, uint32_t step, bool surface,
+                                struct mohs_error *err);
+/* One step of the deltas of g along the gradients that `from` has. */
+mohs_status adversary_ascend(const struct stepper *s, struct step_graph *g,
+                             struct step_graph *from, struct adversary *a,
+                             uint32_t step, struct mohs_error *err);
+/* Copies the deltas of a batch of n: to another graph of n, or to the
+ * perturbed half of one of 2n. */
+mohs_status adversary_copy(const struct stepper *s, struct step_graph *from,
+                           struct step_graph *to, enum step_kind kind,
+                           struct mohs_error *err);
 /* eps at `step`, after warm-up and ramp. */
 float adversary_eps(const struct train_options *o, uint32_t step);
 

@@ -88,7 +88,7 @@ static mohs_status optimizer_new(struct trainer *t, struct mohs_error *err)
         size_t bytes = buffer_bytes(params_buffer(p, i));
         RET_IF_ERR(zeroed(t->s.compute, bytes, &t->m[i], err));
         RET_IF_ERR(zeroed(t->s.compute, bytes, &t->v[i], err));
-        if (t->o->attack.average && t->o->attack.kind != ADVERSARY_NONE)
+        if (trainer_sums(t->o))
             RET_IF_ERR(zeroed(t->s.compute, bytes, &t->sum[i], err));
         slots += optim_sumsq_slots((uint32_t)(bytes / sizeof(float)));
     }
@@ -293,61 +293,6 @@ static mohs_status check_finite(struct trainer *t, struct step_graph *g, float l
                      where ? ", first at " : "", where ? where : "");
 }
 
-struct accumulate {
-    struct trainer *t;
-    float loss, adversarial;
-};
-
-/* FreeLB: adds the parameter gradients of this ascent, over K. */
-static mohs_status accumulate(void *user, struct mohs_error *err)
-{
-    struct accumulate *a = user;
-    struct trainer *t = a->t;
-    float k = t->o->attack.kind == ADVERSARY_NOISE ? 1 : (float)t->o->attack.steps, x;
-    RET_IF_ERR(adversary_hand_over(&t->s, &t->ascent, &t->both, err));
-    RET_IF_ERR(graph_run(t->both.graph, err));
-    for (size_t i = 0; i < params_count(t->s.params); i++) {
-        size_t offset;
-        if (!t->both.grad[i])
-            continue;
-        struct mohs_buffer *g = tensor_buffer(t->both.grad[i], &offset);
-        RET_IF_ERR(optim_axpy(t->s.compute, t->sum[i], g,
-                              (uint32_t)tensor_count(t->both.grad[i]), 1 / k, err));
-    }
-    RET_IF_ERR(tensor_read(t->both.loss, &x, err));
-    a->loss += x / k;
-    RET_IF_ERR(tensor_read(t->both.loss_adversarial, &x, err));
-    a->adversarial += x / k;
-    return MOHS_OK;
-}
-
-static mohs_status adversarial_pass(struct trainer *t, float *loss, float *adversarial,
-                                    struct mohs_error *err)
-{
-    struct accumulate a = { t, 0, 0 };
-    bool average = t->o->attack.average;
-    if (!t->both.graph) {
-        step_graph_free(&t->clean);
-        RET_IF_ERR(step_graph_new(&t->s, t->s.params, STEP_ASCENT, &t->ascent, err));
-        RET_IF_ERR(step_graph_new(&t->s, t->s.params, STEP_BOTH, &t->both, err));
-        RET_IF_ERR(adversary_new(&t->s, &t->ascent, &t->adversary, err));
-    }
-    RET_IF_ERR(step_graph_write(&t->s, &t->both, STEP_BOTH, t->batch, err));
-    for (size_t i = 0; average && i < params_count(t->s.params); i++)
-        RET_IF_ERR(buffer_fill(t->sum[i], 0, 0, buffer_bytes(t->sum[i]), err));
-    RET_IF_ERR(adversary_run(&t->s, &t->ascent, &t->adversary, t->batch, t->step,
-                             average ? accumulate : NULL, &a, err));
-    if (average) {
-        *loss = a.loss;
-        *adversarial = a.adversarial;
-        return MOHS_OK;
-    }
-    RET_IF_ERR(adversary_hand_over(&t->s, &t->ascent, &t->both, err));
-    RET_IF_ERR(graph_run(t->both.graph, err));
-    RET_IF_ERR(tensor_read(t->both.loss, loss, err));
-    return tensor_read(t->both.loss_adversarial, adversarial, err);
-}
-
 static mohs_status clean_pass(struct trainer *t, float *loss, struct mohs_error *err)
 {
     if (!t->clean.graph)
@@ -372,11 +317,11 @@ static mohs_status one_step(struct trainer *t, double row[CURVES], struct mohs_e
     for (int i = 0; i < CURVES; i++)
         row[i] = NAN;
     RET_IF_ERR(feeder_next(t->feeder, &t->batch, err));
+    struct step_graph *g = &t->clean;
     if (hostile)
-        RET_IF_ERR(adversarial_pass(t, &loss, &adversarial, err));
+        RET_IF_ERR(hostile_pass(t, &loss, &adversarial, &g, err));
     else
         RET_IF_ERR(clean_pass(t, &loss, err));
-    struct step_graph *g = hostile ? &t->both : &t->clean;
     RET_IF_ERR(gradient_norm(t, g, &norm, err));
     RET_IF_ERR(check_finite(t, g, loss, norm, err));
     RET_IF_ERR(update(t, g, err));
@@ -453,6 +398,7 @@ static void close_all(struct trainer *t)
     holdout_free(&t->holdout);
     step_graph_free(&t->clean);
     step_graph_free(&t->ascent);
+    step_graph_free(&t->free);
     step_graph_free(&t->both);
     adversary_free(&t->adversary);
     for (size_t i = 0; i < n; i++) {

@@ -31,12 +31,14 @@ struct trainer {
     const struct batch *batch; /* of this step */
     struct holdout holdout;
 
-    struct mohs_buffer **m, **v, **sum; /* AdamW moments; FreeLB sums or NULL */
+    struct mohs_buffer **m, **v; /* AdamW moments */
+    struct mohs_buffer **sum;    /* gradients summed over passes; NULLs when the
+                                    graph's own are all there is */
     uint8_t *decays;
     struct params *average; /* EMA, or NULL */
     struct mohs_buffer *partial, *clip;
 
-    struct step_graph clean, ascent, both;
+    struct step_graph clean, ascent, free, both; /* made on first use */
     struct adversary adversary;
     uint32_t step;
     struct curve curve;
@@ -46,6 +48,14 @@ extern const char *const curve_names[CURVES];
 void curve_add(struct curve *c, uint32_t step, const double y[CURVES]);
 char *curve_json(const struct curve *c);
 void curve_free(struct curve *c);
+
+/* True when the objective is a sum over passes: without a KL that couples
+ * clean and perturbed pairs, or averaged over the steps on the way. */
+bool trainer_sums(const struct train_options *o);
+/* One step's passes with the adversary: leaves parameter gradients in t->sum
+ * or *graph, and both losses. */
+mohs_status hostile_pass(struct trainer *t, float *loss, float *adversarial,
+                         struct step_graph **graph, struct mohs_error *err);
 
 /* OUT.ckpt: everything the next step depends on. */
 mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err);

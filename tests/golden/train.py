@@ -311,6 +311,8 @@ ARMS = {
                   ramp=2),
     "freelb": dict(lr=0.01, taps=BOTH, norm="linf", inner=2, eps=0.3, start=0, ramp=0,
                    per_sample=True, average=True),
+    "average": dict(lr=0.01, taps=BOTH, norm="l2", inner=2, eps=0.15, kl=0.7, start=2,
+                    ramp=0, average=True),
     "sample": dict(lr=0.01, taps=["image.block.0", "text.embed"], norm="l2", inner=1,
                    eps=0.15, start=0, ramp=0, per_sample=True, sigmoid=True),
     "alternate": dict(lr=0.01, taps=BOTH, norm="l2", inner=3, eps=0.1, start=1, ramp=1,

@@ -69,6 +69,11 @@ static void configure(const char *arm)
         a->eps = 0.3f;
         a->norm = BALL_LINF;
         a->per_sample = a->average = true;
+    } else if (!strcmp(arm, "average")) {
+        a->steps = a->start = 2;
+        a->eps = 0.15f;
+        a->kl = 0.7f;
+        a->average = true;
     } else if (!strcmp(arm, "sample")) {
         a->taps = "image.block.0,text.embed";
         a->eps = 0.15f;

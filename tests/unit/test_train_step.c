@@ -179,7 +179,7 @@ static const struct {
     enum step_kind kind;
     float kl;
 } steps[] = { { TRAIN_CLIP, STEP_CLEAN, 0 }, { TRAIN_SIGMOID, STEP_CLEAN, 0 },
-              { TRAIN_CLIP, STEP_BOTH, 0 }, { TRAIN_CLIP, STEP_BOTH, 1.5f },
+              { TRAIN_CLIP, STEP_FREE, 0 }, { TRAIN_CLIP, STEP_BOTH, 1.5f },
               { TRAIN_SIGMOID, STEP_BOTH, 1 } };
 
 static void random_deltas(struct step_graph *g)
@@ -202,7 +202,7 @@ START_TEST(parameter_gradients)
     t.o.attack.kl = steps[_i].kl;
     OK(step_graph_new(&s, s.params, steps[_i].kind, &g, &err));
     OK(step_graph_write(&s, &g, steps[_i].kind, &batch, &err));
-    if (steps[_i].kind == STEP_BOTH)
+    if (steps[_i].kind != STEP_CLEAN)
         random_deltas(&g);
     loss_of(&g);
     for (size_t i = 0; i < params_count(s.params); i++) {
@@ -227,8 +227,9 @@ START_TEST(delta_gradients)
     struct step_graph g;
     open_with(_i ? TRAIN_SIGMOID : TRAIN_CLIP,
               "image.patch,text.token,pixels,image.embed,text.block.1");
-    OK(step_graph_new(&s, s.params, STEP_ASCENT, &g, &err));
-    OK(step_graph_write(&s, &g, STEP_ASCENT, &batch, &err));
+    enum step_kind kind = _i ? STEP_FREE : STEP_ASCENT;
+    OK(step_graph_new(&s, s.params, kind, &g, &err));
+    OK(step_graph_write(&s, &g, kind, &batch, &err));
     random_deltas(&g);
     for (size_t k = 0; k < s.n_taps; k++) {
         size_t n = (size_t)tensor_count(g.delta[k]), offset;
@@ -279,6 +280,16 @@ static void shares(struct step_graph *g, struct adversary *a, size_t k, double *
     free(x);
 }
 
+static double climbed(struct step_graph *g, struct adversary *a, uint32_t step)
+{
+    OK(adversary_begin(&s, g, STEP_ASCENT, a, &batch, step, &err));
+    for (uint32_t k = 0; k < t.o.attack.steps; k++) {
+        OK(graph_run(g->graph, &err));
+        OK(adversary_ascend(&s, g, g, a, step, &err));
+    }
+    return loss_of(g);
+}
+
 START_TEST(perturbations)
 {
     struct step_graph g;
@@ -289,23 +300,17 @@ START_TEST(perturbations)
     t.o.attack.steps = 3;
     OK(step_graph_new(&s, s.params, STEP_ASCENT, &g, &err));
     OK(adversary_new(&s, &g, &a, &err));
-    OK(step_graph_write(&s, &g, STEP_ASCENT, &batch, &err));
-    for (size_t k = 0; k < s.n_taps; k++) {
-        size_t offset;
-        struct mohs_buffer *b = tensor_buffer(g.delta[k], &offset);
-        OK(buffer_fill(b, offset, 0, (size_t)tensor_count(g.delta[k]) * 4, &err));
-    }
+    OK(adversary_begin(&s, &g, STEP_ASCENT, &a, &batch, 0, &err));
     before = loss_of(&g);
-    OK(adversary_run(&s, &g, &a, &batch, 0, NULL, NULL, &err));
-    after = loss_of(&g);
+    after = climbed(&g, &a, 0);
     ck_assert_msg(after > before + 0.5, "loss %g to %g", before, after);
     for (size_t k = 0; k < s.n_taps; k++) {
         shares(&g, &a, k, &least, &most);
         ck_assert_msg(most < 0.2 * (1 + 1e-5) && most > 0.19, "%s: %g", s.tap[k], most);
     }
     // the control: as long everywhere, but blind
-    t.o.attack.kind = ADVERSARY_NOISE;
-    OK(adversary_run(&s, &g, &a, &batch, 0, NULL, NULL, &err));
+    OK(adversary_begin(&s, &g, STEP_ASCENT, &a, &batch, 0, &err));
+    OK(adversary_randomise(&s, &g, &a, 0, true, &err));
     double blind = loss_of(&g);
     ck_assert_msg(fabs(blind - before) < 0.5 * (after - before), "noise: %g", blind);
     for (size_t k = 0; k < s.n_taps; k++) {
@@ -313,11 +318,16 @@ START_TEST(perturbations)
         ck_assert_double_eq_tol(least, 0.2, 1e-5);
         ck_assert_double_eq_tol(most, 0.2, 1e-5);
     }
+    // a random start is inside
+    OK(adversary_randomise(&s, &g, &a, 1, false, &err));
+    for (size_t k = 0; k < s.n_taps; k++) {
+        shares(&g, &a, k, &least, &most);
+        ck_assert(most < 0.2 * (1 + 1e-5) && least < most && least > 0);
+    }
     // one side at a time
-    t.o.attack.kind = ADVERSARY_GRADIENT;
     t.o.attack.alternate = true;
     for (uint32_t step = 0; step < 2; step++) {
-        OK(adversary_run(&s, &g, &a, &batch, step, NULL, NULL, &err));
+        climbed(&g, &a, step);
         for (size_t k = 0; k < s.n_taps; k++) {
             shares(&g, &a, k, &least, &most);
             ck_assert_int_eq(most > 0, k == step);
