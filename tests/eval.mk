@@ -1,1 +1,2 @@
-# tests of eval
+dist_check_SCRIPTS += tests/recipes/recipes.sh
+dist_check_SCRIPTS += tests/recipes/snippets.sh

@@ -1,0 +1,166 @@
+---@meta mohs
+-- SPDX-License-Identifier: MIT
+-- What `require "mohs"` returns, for editors. A test walks the live module
+-- and fails on anything missing here.
+
+---@class mohs
+---@field version string version of the program
+---@field api string version of this API, "major.minor"
+---@field data mohs.readers
+---@field corruptions table<string, string[]> named sets: common, extra, quick
+local mohs = {}
+
+---@class mohs.Data
+---@field images integer
+---@field texts integer
+---@field name string
+
+---@class mohs.Model
+---@field label string
+---@field weights string path
+---@field plugin string id of the model plugin
+---@field embed_dim integer
+---@field image_size integer pixels
+---@field taps string[] places that can be read or perturbed
+
+---@class mohs.Item
+---@field kind "corruption"|"attack"|"metric"
+---@field id string
+---@field params table<string, any>
+---@field severity integer? 1..5
+local item = {}
+---The same corruption at a severity.
+---@param severity integer 1..5
+---@return mohs.Item
+function item:at(severity) end
+
+---@class mohs.Value
+---@field value number
+---@field low number? lower end of the 95 % interval
+---@field high number?
+---@field unit string
+
+---@class mohs.Result
+---@field model string
+---@field data string
+---@field metric string
+---@field corruption string?
+---@field severity string?
+---@field attack string?
+---@field attack_params string? parameters that differ from their defaults
+---@field values table<string, mohs.Value>
+
+---@class mohs.readers
+mohs.data = {}
+---COCO captions JSON. limit: the first so many images; captions_per_image: the
+---first so many captions; 0: all.
+---@param o { images: string, captions: string, name?: string, limit?: integer, captions_per_image?: integer }
+---@return mohs.Data
+function mohs.data.coco(o) end
+---A folder of class folders.
+---@param o { dir: string, name?: string, limit?: integer }
+---@return mohs.Data
+function mohs.data.folder(o) end
+---Renders the default data set unless this very set is there; returns `out`.
+---@param o { out: string, seed?: integer, size?: integer, train?: integer, val?: integer, test?: integer, captions?: integer }
+---@return string
+function mohs.data.emoji_scenes(o) end
+
+---Fails unless this API serves scripts written for version `want`.
+---@param want string "1.0"
+function mohs.require_api(want) end
+---The recipe's arguments (key=value on the command line), each of the type of
+---its default. An argument that is not listed is an error.
+---@generic T: table
+---@param defaults T
+---@return T
+function mohs.args(defaults) end
+---A line on stderr.
+---@param text string
+function mohs.log(text) end
+
+---Opens a checkpoint; without an id, the plugin that recognises it is taken.
+---@param id_or_options string|{ weights: string, label?: string }
+---@param options? { weights: string, label?: string }
+---@return mohs.Model
+function mohs.model(id_or_options, options) end
+---@param id string
+---@param params? table<string, any>
+---@return mohs.Item
+function mohs.corruption(id, params) end
+---@param id string
+---@param params? table<string, any> numbers may be texts such as "4/255"
+---@return mohs.Item
+function mohs.attack(id, params) end
+---@param id string
+---@param params? table<string, any>
+---@return mohs.Item
+function mohs.metric(id, params) end
+---What the plugins offer.
+---@param kind "model"|"corruption"|"attack"|"metric"
+---@return { id: string, summary: string, params: table[] }[]
+function mohs.list(kind) end
+---Iterates over corruptions (ids or items) at severities low..high (1..5).
+---@param list (string|mohs.Item)[]
+---@param low? integer
+---@param high? integer
+---@return fun(): mohs.Item?
+function mohs.each(list, low, high) end
+
+---Queues a cell.
+---@param o { model: mohs.Model, data: mohs.Data, metric: mohs.Item, corruption?: mohs.Item, attack?: mohs.Item, axes?: table<string, string> }
+function mohs.cell(o) end
+---Computes what was queued and is not stored yet; all results of this recipe.
+---Empty under --plan.
+---@return mohs.Result[]
+function mohs.run() end
+---Writes a report when the recipe has ended.
+---@param o { out: string, title?: string }
+function mohs.report(o) end
+---True under --plan.
+---@return boolean
+function mohs.planning() end
+---Path of the results file.
+---@return string
+function mohs.results_path() end
+
+---Learns a byte-level BPE from captions: a tokenizer.json text and its number
+---of entries.
+---@param o { data: mohs.Data, size?: integer }
+---@return string, integer
+function mohs.tokenizer(o) end
+---Trains a model, resumes it, or finds it done; returns `out`.
+---@param o { model?: string, config: table|string, tokenizer: string, preprocessor?: table|string, init?: string, data: mohs.Data, validate?: mohs.Data, out: string, label?: string, f16?: boolean, steps?: integer, batch?: integer, warmup?: integer, lr?: number, beta1?: number, beta2?: number, eps?: number, weight_decay?: number, clip_norm?: number, ema?: number, seed?: integer, loss?: "clip"|"sigmoid", crop?: number, flip?: boolean, log_every?: integer, validate_every?: integer, checkpoint_every?: integer, adversary?: mohs.Adversary }
+---@return string
+function mohs.train(o) end
+
+---@class mohs.Adversary
+---@field kind? "gradient"|"noise" noise: random, of the same norm
+---@field taps? string comma list, "image.patch,text.token"
+---@field norm? "l2"|"linf" relative to the norm, or the deviation, of what is there
+---@field per_sample? boolean one ball a sample instead of one a token
+---@field eps? number relative radius
+---@field alpha? number relative step; 0: 1.5 eps / steps
+---@field steps? integer steps up the loss
+---@field kl? number weight of the symmetric KL to the clean similarities
+---@field random_start? boolean
+---@field alternate? boolean image taps on even steps, text taps on odd ones
+---@field average? boolean parameter gradients averaged over the steps (FreeLB)
+---@field start? integer clean until this step
+---@field ramp? integer steps over which eps grows
+
+---Mean of an array of numbers.
+---@param list number[]
+---@return number
+function mohs.mean(list) end
+---What was done to the inputs of a result: "clean", or the corruption or attack.
+---@param r mohs.Result
+---@return string
+function mohs.condition(r) end
+---A text table of value `name`: a row per condition, a column per model.
+---@param results mohs.Result[]
+---@param name string
+---@return string
+function mohs.table(results, name) end
+
+return mohs

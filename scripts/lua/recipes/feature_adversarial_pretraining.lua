@@ -41,12 +41,12 @@ local tokenizer, vocab = mohs.tokenizer { data = train, size = s.vocab }
 local config = scenes_clip.config(vocab, s)
 
 -- A clean warm-up first: with an adversary from step 0 training stalls.
-local start = s.steps // 3
+local start = s.steps // 2
 local arms = {
   { name = "clean" },
   { name = "adversarial", adversary = {
       taps = args.taps, norm = "l2", eps = args.eps, steps = args.inner,
-      kl = args.kl, start = start, ramp = s.steps // 4 } },
+      kl = args.kl, start = start, ramp = s.steps // 6 } },
 }
 
 local retrieval = mohs.metric("retrieval", { k = { 1, 5, 10 } })

@@ -10,6 +10,8 @@ local args = mohs.args {
   images = 500,               -- test images for clean and corrupted retrieval
   attacked = 100,             -- images for the attacks, which cost more
   report = "report.html",
+  clean = "share/scenes-clean.safetensors",
+  adversarial = "share/scenes-adversarial.safetensors",
 }
 
 local function scenes(limit, name)
@@ -20,9 +22,8 @@ local function scenes(limit, name)
 end
 
 local models = {
-  mohs.model { weights = "share/scenes-clean.safetensors", label = "clean" },
-  mohs.model { weights = "share/scenes-adversarial.safetensors",
-               label = "feature-adversarial" },
+  mohs.model { weights = args.clean, label = "clean" },
+  mohs.model { weights = args.adversarial, label = "feature-adversarial" },
 }
 local retrieval = mohs.metric("retrieval", { k = { 1, 5, 10 } })
 local attacks = {

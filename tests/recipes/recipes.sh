@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The main job end to end at smoke size: data, training, resume, retrieval
+# under corruptions and attacks, and the promise of the same bits whatever
+# the micro-batch, threads, shards or interruptions.
+set -eu
+mohs=${top_builddir:-.}/core/mohs
+work=$(mktemp -d "${TMPDIR:-/tmp}/mohs-recipes-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+MOHS_CACHE_DIR=$work/cache
+export MOHS_CACHE_DIR
+font=/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
+cldr=/usr/share/unicode/cldr/common/annotations/en.xml
+[ -f "$font" ] && [ -f "$cldr" ] || { echo "no font or names: skipped"; exit 77; }
+cd "$work"
+
+die() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+same() { # a.db b.db what
+	# all but the last column, the seconds
+	"$mohs" results export "$1" --csv | sed 's/,[^,]*$//' | sort >a.txt
+	"$mohs" results export "$2" --csv | sed 's/,[^,]*$//' | sort >b.txt
+	cmp -s a.txt b.txt || { diff a.txt b.txt | head -5 >&2; die "$3"; }
+	[ "$(wc -l <a.txt)" -gt 50 ] || die "$3: too few values"
+	echo "ok: $3"
+}
+
+# the data set: equal bytes for equal seeds, others for others
+for d in a b; do
+	"$mohs" -q data emoji-scenes --out $d --train 40 --val 8 --test 12
+done
+diff -r a b || die "emoji-scenes differs for one seed"
+"$mohs" -q data emoji-scenes --out c --seed 1 --train 40 --val 8 --test 12
+! cmp -s a/test/000000.png c/test/000000.png || die "the seed changes nothing"
+"$mohs" data check a >check.txt
+grep -q 'test.json' check.txt || die "data check: $(cat check.txt)"
+rm -rf a b c
+echo "ok: data"
+
+# training: the twins' recipe, then again with kill -9 in between
+"$mohs" -q run feature_adversarial_pretraining scale=smoke --results t.db >out.txt
+grep -q gaussian_noise out.txt || die "no table: $(cat out.txt)"
+[ -s twins.html ] || die "no report"
+cat >resume.lua <<'LUA'
+local mohs, scenes_clip = require "mohs", require "scenes_clip"
+local train = mohs.data.coco { images = "scenes/train", captions = "scenes/train.json" }
+local tokenizer, vocab = mohs.tokenizer { data = train, size = 700 }
+mohs.train {
+  config = scenes_clip.config(vocab, { width = 64, image_layers = 1, text_layers = 1 }),
+  preprocessor = scenes_clip.preprocessor(), tokenizer = tokenizer, data = train,
+  out = mohs.args { out = "x.safetensors" }.out, steps = 16, batch = 32, warmup = 4,
+  crop = 0.8, flip = true, checkpoint_every = 1,
+  adversary = { taps = "image.patch,text.token", eps = 0.1, steps = 2, kl = 1,
+                start = 6, ramp = 4, random_start = true, average = true },
+}
+LUA
+"$mohs" -q run resume.lua out=whole.safetensors --results r.db
+n=0
+while [ ! -f parts.safetensors ]; do
+	n=$((n + 1))
+	[ $n -lt 60 ] || die "training never ends"
+	timeout -s KILL "$((n / 4)).$((1 + n % 4 * 2))" "$mohs" -q run resume.lua \
+		out=parts.safetensors --results r.db 2>/dev/null || true
+done
+cmp whole.safetensors parts.safetensors || die "resumed training differs"
+echo "ok: training killed $((n - 1)) times gives the same bytes"
+
+# evaluation: one reference run, then every way it must not differ from
+quick() { # results file, options...
+	f=$1
+	shift
+	"$mohs" -q run quickstart data=scenes images=24 attacked=6 report=q.html \
+		clean=twins/clean-1.safetensors adversarial=twins/adversarial-1.safetensors \
+		--bootstrap 50 --results "$f" "$@" >/dev/null
+}
+quick ref.db --no-cache --micro-batch 64 --workers 2
+quick mb1.db --no-cache --micro-batch 1 --workers 1
+same ref.db mb1.db "micro-batch 1, one worker"
+quick mb7.db --no-cache --micro-batch 7
+same ref.db mb7.db "micro-batch 7"
+quick s0.db --no-cache --shard 0/2
+quick s1.db --no-cache --shard 1/2
+"$mohs" results merge s0.db s1.db --out merged.db >/dev/null
+same ref.db merged.db "two shards merged"
+n=0
+until timeout -s KILL "0.$((3 + n % 7))" "$mohs" -q run quickstart data=scenes images=24 \
+	attacked=6 report=q.html clean=twins/clean-1.safetensors \
+	adversarial=twins/adversarial-1.safetensors --bootstrap 50 --results killed.db \
+	>/dev/null 2>&1; do
+	n=$((n + 1))
+	if [ $n -ge 10 ]; then
+		quick killed.db
+		break
+	fi
+done
+same ref.db killed.db "killed $n times and resumed"
+quick warm.db
+same ref.db warm.db "from the cache"
+
+# the plan names every cell and runs nothing
+"$mohs" run quickstart data=scenes images=24 attacked=6 clean=twins/clean-1.safetensors \
+	adversarial=twins/adversarial-1.safetensors --results plan.db --plan >plan.txt
+[ "$(grep -c gaussian_noise plan.txt)" = 10 ] || die "plan: $(cat plan.txt)"
+[ ! -e plan.db ] || die "--plan wrote results"
+
+# mistakes have a place and a way out
+expect() { # exit code, text, recipe text
+	printf '%s\n' "$3" >bad.lua
+	set +e
+	"$mohs" run bad.lua --results bad.db >bad.out 2>&1
+	code=$?
+	set -e
+	[ $code = "$1" ] || die "exit $code, not $1: $3: $(cat bad.out)"
+	grep -q -- "$2" bad.out || die "no '$2' for: $3: $(cat bad.out)"
+}
+expect 3 'bad.lua:1:' 'x = = 1'
+expect 3 'bad.lua:1:.*nil value' 'local x = nil; x.y = 1'
+expect 3 'nil value' 'os.execute("true")'
+expect 3 'no such file' 'require("mohs").model { weights = "nothing.safetensors" }'
+expect 5 'did you mean .gaussian_noise' 'require("mohs").corruption("gausian_noise")'
+expect 3 'did you mean .weights' 'require("mohs").model { weight = 1 }'
+echo "ok: recipes"
