@@ -129,6 +129,11 @@ const struct dataset *eval_data_set(const struct eval_data *d)
     return d->set;
 }
 
+const char *eval_data_label(const struct eval_data *d)
+{
+    return d->label;
+}
+
 const char *eval_results_path(const struct eval *e)
 {
     return e->results_path;

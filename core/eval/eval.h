@@ -52,6 +52,7 @@ struct eval_data *eval_add_data(struct eval *e, struct dataset *d,
 struct encoder *eval_model_encoder(struct eval_model *m);
 const char *eval_model_label(const struct eval_model *m);
 const struct dataset *eval_data_set(const struct eval_data *d);
+const char *eval_data_label(const struct eval_data *d);
 
 struct eval_cell {
     struct eval_model *model;

@@ -106,7 +106,7 @@ static int data_index(lua_State *L)
     else if (!strcmp(key, "texts"))
         lua_pushinteger(L, (lua_Integer)d->n_texts);
     else if (!strcmp(key, "name"))
-        lua_pushstring(L, d->name);
+        lua_pushstring(L, eval_data_label(check_data(L, 1)));
     else
         return luaL_error(L, "data has no field '%s'; it has images, texts, name", key);
     return 1;
