@@ -7,5 +7,6 @@ EXTRA_DIST += %D%/lua/recipes/quickstart.lua \
 	%D%/lua/lib/scenes_clip.lua \
 	%D%/lua/README.md %D%/quickstart %D%/check %D%/packages
 EXTRA_DIST += scripts/setup.sh .ci/run tests/lsan.supp
-nobase_pkgdata_DATA += share/scenes-clean.safetensors
-EXTRA_DIST += share/scenes-clean.safetensors
+nobase_pkgdata_DATA += share/scenes-clean.safetensors \
+	share/scenes-adversarial.safetensors
+EXTRA_DIST += share/scenes-clean.safetensors share/scenes-adversarial.safetensors

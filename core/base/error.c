@@ -19,10 +19,13 @@ mohs_status err_prefix(struct mohs_error *err, mohs_status st, const char *fmt,
     vsnprintf(pre, sizeof pre, fmt, ap);
     va_end(ap);
     err->status = st;
-    size_t n = strlen(pre);
-    memcpy(err->text, pre, n + 1);
-    if (n + 3 < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - n, ": %s", old);
+    // cut, not overrun: the prefix comes whole, the old text as far as it fits
+    struct str s = { 0 };
+    str_addf(&s, "%s: %s", pre, old);
+    size_t n = s.n < sizeof err->text ? s.n : sizeof err->text - 1;
+    memcpy(err->text, s.s, n);
+    err->text[n] = 0;
+    str_free(&s);
     return st;
 }
 
@@ -36,8 +39,12 @@ mohs_status err_errno(struct mohs_error *err, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(err->text, sizeof err->text, fmt, ap);
         va_end(ap);
-        size_t n = strlen(err->text);
-        snprintf(err->text + n, sizeof err->text - n, ": %s", strerror(e));
+        mohs_status st = MOHS_E_IO;
+        char text[sizeof err->text];
+        memcpy(text, err->text, sizeof text);
+        mohs_fail(err, st, "%s", strerror(e));
+        err_prefix(err, st, "%s", text);
+        err->native = e;
     }
     return MOHS_E_IO;
 }
