@@ -14,7 +14,6 @@
 
 enum {
     CHUNK = 256,                     /* images corrupted and encoded at once */
-    ATTACK_CHUNK = 128,              /* samples attacked at once */
     KEEP_BYTES = 256 << 20,          /* pictures kept decoded */
     DELTA_SCALE = 16                 /* how much a shown perturbation is grown */
 };
@@ -288,7 +287,9 @@ static struct hash128 text_key(struct hash128 base, const char *text)
 static int32_t lookup(struct eval *e, struct hash128 key, float *out, uint32_t dim,
                       struct mohs_error *err)
 {
-    return e->cache ? cache_get(e->cache, key, out, dim, err) : 0;
+    int32_t found = e->cache ? cache_get(e->cache, key, out, dim, err) : 0;
+    e->cache_hits += found > 0;
+    return found;
 }
 
 static mohs_status remember(struct eval *e, struct hash128 key, const float *row,
@@ -537,14 +538,19 @@ static char *taps_of(const char *list, uint32_t tower)
     return s.s;
 }
 
-uint32_t attack_towers(const struct eval_item *attack)
+char *attack_taps(const struct eval_item *attack, uint32_t tower)
 {
     const char *tap = string_param(attack, "tap");
+    if (tap)
+        return taps_of(tap, tower);
+    return xstrdup(tower == MOHS_TOWER_IMAGE ? "pixels" : "");
+}
+
+uint32_t attack_towers(const struct eval_item *attack)
+{
     uint32_t towers = 0;
-    if (!tap)
-        return MOHS_TOWER_IMAGE;
     for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t++) {
-        char *s = taps_of(tap, t);
+        char *s = attack_taps(attack, t);
         towers |= *s ? t : 0;
         free(s);
     }

@@ -113,7 +113,8 @@ void plan_learn(struct eval *e, const bool *computed, double seconds)
     struct model_plan m = { 0 };
     struct compute *dev;
     double flops = 0;
-    if (seconds < 1 || registry_compute(e->registry, &dev, NULL) < 0)
+    // a warm run says nothing of the device
+    if (seconds < 1 || e->cache_hits || registry_compute(e->registry, &dev, NULL) < 0)
         return;
     for (size_t i = 0; i < e->n_cells; i++) {
         const struct eval_cell *c = &e->cell[i].spec;
@@ -164,6 +165,41 @@ static void print_cell(const struct cell *c, const struct tally *t, bool stored,
                (unsigned long long)t->backward, stored ? "stored" : "");
     }
     str_free(&what);
+}
+
+/* Device bytes of the most demanding attack: its graph and the candidates. */
+static mohs_status attack_bytes(const struct eval *e, uint64_t *out,
+                                struct mohs_error *err)
+{
+    *out = 0;
+    for (size_t i = 0; i < e->n_cells; i++) {
+        const struct eval_cell *c = &e->cell[i].spec;
+        uint32_t ni = (uint32_t)c->data->set->n_images;
+        uint32_t nt = (uint32_t)c->data->set->n_texts;
+        if (!c->attack.item)
+            continue;
+        for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t++) {
+            char *list = attack_taps(&c->attack, t), *save = NULL;
+            const char *tap[16];
+            size_t n = 0;
+            for (char *p = strtok_r(list, ",", &save); p && n < 16;
+                 p = strtok_r(NULL, ",", &save))
+                tap[n++] = p;
+            uint32_t samples = t == MOHS_TOWER_IMAGE ? ni : nt;
+            struct graph_cost cost = { .arena_bytes = 0 };
+            mohs_status st = n ? victim_cost(c->model->encoder, t,
+                                             samples < ATTACK_CHUNK ? samples
+                                                                    : ATTACK_CHUNK,
+                                             t == MOHS_TOWER_IMAGE ? nt : ni, tap, n,
+                                             &cost, err)
+                               : MOHS_OK;
+            free(list);
+            RET_IF_ERR(st);
+            uint64_t b = cost.arena_bytes + cost.packed_bytes + cost.scratch_bytes;
+            *out = b > *out ? b : *out;
+        }
+    }
+    return MOHS_OK;
 }
 
 /* Similarities of the largest data set: both sides and one tile. */
@@ -221,6 +257,9 @@ mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
         }
         print_cell(c, &t, stored, json, i + 1 == e->n_cells);
     }
+    uint64_t attack;
+    OUT_IF_ERR(attack_bytes(e, &attack, err));
+    bytes += attack;
     double seconds = total.flops / measured_rate(dev);
     double mib = (double)bytes / (1 << 20);
     if (json)

@@ -41,6 +41,7 @@ struct eval {
     size_t n_cells, cap_cells;
     struct arena *arena; /* extra axes */
     int64_t run;
+    uint64_t cache_hits; /* rows that were not computed */
 };
 
 /* Pictures i0..i0+n of d at the model's size; rgb[j] is borrowed when
@@ -65,6 +66,12 @@ mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
                            float *out, float *audit, struct mohs_error *err);
 /* Which towers the cell's attack touches: from its parameter "tap". */
 uint32_t attack_towers(const struct eval_item *attack);
+
+/* The taps of one tower that the attack names, as a fresh comma list;
+ * "pixels" for an attack that has no parameter "tap". */
+char *attack_taps(const struct eval_item *attack, uint32_t tower);
+/* Samples that an attack works on at once. */
+enum { ATTACK_CHUNK = 128 };
 
 /* PNG of picture i as the model of the cell sees it; NULL when not to be
  * had. delta: the magnified perturbation instead. */

@@ -234,6 +234,31 @@ static mohs_status engine_bytes(void *user, uint32_t batch, uint64_t *bytes,
     return MOHS_OK;
 }
 
+mohs_status victim_cost(struct encoder *e, uint32_t tower, uint32_t n,
+                        uint32_t n_candidates, const char *const *taps,
+                        size_t n_taps, struct graph_cost *out,
+                        struct mohs_error *err)
+{
+    const struct mohs_model_info *info = encoder_info(e);
+    struct victim v = { .o = { .encoder = e, .tower = tower, .n = n,
+                               .n_candidates = n_candidates },
+                        .context = tower == MOHS_TOWER_TEXT ? info->context_length : 0 };
+    float *none = try_calloc(n_candidates, info->embed_dim * sizeof *none, "candidates",
+                             err);
+    struct build b = { &v, MOHS_OUT_SCORES, true };
+    struct engine g = { .columns = 0 };
+    if (!none)
+        return MOHS_E_NOMEM;
+    v.o.candidate = none;
+    for (; v.n_sites < n_taps && v.n_sites < SITES_MAX; v.n_sites++)
+        v.name[v.n_sites] = (char *)taps[v.n_sites];
+    mohs_status st = engine_build(&b, encoder_micro_batch(e, n, engine_bytes, &b), &g, out,
+                                  err);
+    engine_drop(&g);
+    free(none);
+    return st;
+}
+
 static mohs_status engine_ready(struct victim *v, uint32_t output, bool gradient,
                                 struct mohs_error *err)
 {

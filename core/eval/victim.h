@@ -43,6 +43,12 @@ struct victim_audit {
 };
 void victim_audit(struct mohs_victim *v, uint32_t sample,
                   struct victim_audit *out);
+/* What one micro-batch of an attack on n samples takes; taps: "pixels" or
+ * others, n_taps of them. */
+mohs_status victim_cost(struct encoder *e, uint32_t tower, uint32_t n,
+                        uint32_t n_candidates, const char *const *taps,
+                        size_t n_taps, struct graph_cost *out,
+                        struct mohs_error *err);
 /* Open sites, in the order they were opened; NULL past the end. */
 const struct mohs_site *victim_site(struct mohs_victim *v, size_t i);
 
