@@ -6,7 +6,10 @@ AM_TESTS_ENVIRONMENT = \
 	MOHS_CACHE_DIR=$(abs_builddir)/tests/cache; export MOHS_CACHE_DIR; \
 	MOHS_DATA_DIR=$(abs_srcdir); export MOHS_DATA_DIR; \
 	srcdir=$(srcdir); export srcdir; top_builddir=$(abs_builddir); export top_builddir;
-LOG_COMPILER =
+if ASAN
+LOG_COMPILER = $(SHELL) $(srcdir)/tests/again.sh
+endif
+EXTRA_DIST += tests/again.sh
 include tests/base.mk
 include tests/compute.mk
 include tests/graph.mk

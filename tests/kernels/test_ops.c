@@ -323,7 +323,7 @@ static void check_gradient(struct call *c, ref_fn ref, uint32_t i, double tol,
     struct ref_array *a = &c->ref.in[i];
     double *want = calloc(a->n, sizeof *want);
     const double h = 1e-5;
-    char what[16];
+    char what[32];
     // long inputs: the reference is linear in them, one step each is cheap
     // enough up to here
     for (size_t j = 0; j < a->n; j++) {
