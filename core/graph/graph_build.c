@@ -94,8 +94,7 @@ mohs_status node_out(struct node *nd, uint32_t i, int dtype, uint32_t n_dims,
 {
     uint64_t count;
     RET_IF_ERR(dims_check(n_dims, dims, &count, err));
-    struct tensor *t = tensor_new(nd->in[0]->g, T_NODE, MOHS_F32, n_dims, dims);
-    t->dtype = dtype;
+    struct tensor *t = tensor_new(nd->in[0]->g, T_NODE, dtype, n_dims, dims);
     t->node = nd;
     nd->out[i] = t;
     if (i >= nd->n_out)

@@ -40,9 +40,10 @@ static mohs_status zero(struct graph *g, const struct tensor *t,
 
 /* ---- reshape, transpose ----------------------------------------------- */
 
-static mohs_status dims_from(const struct node *nd, int first,
-                             uint32_t dims[MOHS_DIMS_MAX], uint32_t *n,
-                             uint64_t *count)
+/* Attributes d0.. as a shape. */
+static void dims_from(const struct node *nd, int first,
+                      uint32_t dims[MOHS_DIMS_MAX], uint32_t *n,
+                      uint64_t *count)
 {
     *n = 0;
     *count = 1;
@@ -50,7 +51,6 @@ static mohs_status dims_from(const struct node *nd, int first,
         dims[(*n)++] = attr_u32(nd, first + i);
         *count *= dims[i];
     }
-    return MOHS_OK;
 }
 
 static mohs_status reshape_shape(struct node *nd, struct mohs_error *err)
