@@ -5,7 +5,8 @@ nobase_pkgdata_DATA += %D%/lua/recipes/quickstart.lua \
 EXTRA_DIST += %D%/lua/recipes/quickstart.lua \
 	%D%/lua/recipes/feature_adversarial_pretraining.lua %D%/lua/mohs.meta.lua \
 	%D%/lua/lib/scenes_clip.lua \
-	%D%/lua/README.md %D%/quickstart %D%/check %D%/packages
+	%D%/lua/README.md %D%/quickstart %D%/check %D%/check-devices \
+	%D%/packages
 EXTRA_DIST += scripts/setup.sh .ci/run tests/lsan.supp
 nobase_pkgdata_DATA += share/scenes-clean.safetensors \
 	share/scenes-adversarial.safetensors
