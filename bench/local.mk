@@ -1,5 +1,5 @@
 # benchmarks, built on demand: make bench
-BENCHES = bench/gemm bench/bench_graph bench/train_step
+BENCHES = bench/gemm bench/bench_graph bench/corruptions bench/train_step
 EXTRA_PROGRAMS = $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench
@@ -19,3 +19,8 @@ bench_train_step_LDADD = core/libtrain.la core/libdata.la core/libplugin.la \
 	core/libmodel.la core/libimage.la core/libgraph.la core/libcompute.la \
 	core/libbase.la -lpthread -lm
 EXTRA_DIST += bench/train_step.py bench/train_step.sh
+
+bench_corruptions_SOURCES = %D%/corruptions.c
+bench_corruptions_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
+	$(DL_LIBS) -lpthread -lm
+EXTRA_DIST += bench/corruptions.py

@@ -5,4 +5,6 @@ tests_unit_test_corruptions_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_corruptions_LDADD = core/libplugin.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
 EXTRA_DIST += tests/golden/corruptions.py tests/golden/corruptions.txt \
-	tests/golden/corruptions.bin
+	tests/golden/corruptions.bin tests/golden/corruptions_reference.py \
+	tests/golden/corruptions_ice/ice0.png tests/golden/corruptions_ice/ice1.jpg \
+	tests/golden/corruptions_ice/ice2.png

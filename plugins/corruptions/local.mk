@@ -1,44 +1,144 @@
-corruptions_LTLIBRARIES += plugins/corruptions/gaussian_noise/gaussian_noise.la \
-	plugins/corruptions/defocus_blur/defocus_blur.la \
-	plugins/corruptions/contrast/contrast.la \
-	plugins/corruptions/jpeg_compression/jpeg_compression.la
-CORRUPTION_KERNELS = %D%/gaussian_noise/gaussian_noise.clh \
-	%D%/defocus_blur/defocus_blur.clh %D%/contrast/contrast.clh
-BUILT_SOURCES += $(CORRUPTION_KERNELS)
-CLEANFILES += $(CORRUPTION_KERNELS)
-EXTRA_DIST += %D%/gaussian_noise/gaussian_noise.cl \
-	%D%/defocus_blur/defocus_blur.cl %D%/contrast/contrast.cl
+# Corruptions. A new one: its folder, a line in corruptions_LTLIBRARIES, its
+# kernel in CORRUPTION_CL, and a paragraph of its own below.
+corruptions_LTLIBRARIES += \
+	%D%/noise/noise.la \
+	%D%/blur/blur.la \
+	%D%/colour/colour.la \
+	%D%/glass_blur/glass_blur.la \
+	%D%/motion_blur/motion_blur.la \
+	%D%/zoom_blur/zoom_blur.la \
+	%D%/snow/snow.la \
+	%D%/frost/frost.la \
+	%D%/fog/fog.la \
+	%D%/spatter/spatter.la \
+	%D%/elastic_transform/elastic_transform.la \
+	%D%/pixelate/pixelate.la \
+	%D%/jpeg_compression/jpeg_compression.la
+CORRUPTION_CL = \
+	%D%/common/bytes.cl \
+	%D%/common/pad.cl \
+	%D%/common/philox.cl \
+	%D%/common/pixels.cl \
+	%D%/common/separable.cl \
+	%D%/common/strip.cl \
+	%D%/noise/noise.cl \
+	%D%/blur/blur.cl \
+	%D%/colour/colour.cl \
+	%D%/glass_blur/glass_blur.cl \
+	%D%/motion_blur/motion_blur.cl \
+	%D%/zoom_blur/zoom_blur.cl \
+	%D%/snow/snow.cl \
+	%D%/frost/frost.cl \
+	%D%/fog/fog.cl \
+	%D%/spatter/spatter.cl \
+	%D%/elastic_transform/elastic_transform.cl \
+	%D%/pixelate/pixelate.cl
+CORRUPTION_CLH = $(CORRUPTION_CL:.cl=.clh)
+BUILT_SOURCES += $(CORRUPTION_CLH)
+CLEANFILES += $(CORRUPTION_CLH)
+CORRUPTION_H = \
+	%D%/common/blur.h \
+	%D%/common/corruption.h \
+	%D%/common/jpeg.h \
+	%D%/common/motion.h \
+	%D%/common/pad.h \
+	%D%/common/zoom.h
+EXTRA_DIST += $(CORRUPTION_CL) $(CORRUPTION_H)
+CORRUPTION_CPPFLAGS = -I$(builddir) -I$(srcdir)/core/include \
+	-I$(builddir)/%D%/common $(JPEG_CFLAGS)
+CORRUPTION_LIBS = $(JPEG_LIBS) -lm
 
-plugins_corruptions_gaussian_noise_gaussian_noise_la_SOURCES = \
-	%D%/gaussian_noise/gaussian_noise.c %D%/common/device.h
-nodist_plugins_corruptions_gaussian_noise_gaussian_noise_la_SOURCES = \
-	%D%/gaussian_noise/gaussian_noise.clh
-plugins_corruptions_gaussian_noise_gaussian_noise_la_CPPFLAGS = \
-	-I$(srcdir)/core/include -I$(builddir)/%D%/gaussian_noise
-plugins_corruptions_gaussian_noise_gaussian_noise_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_corruptions_gaussian_noise_gaussian_noise_la_LIBADD = -lm
+plugins_corruptions_noise_noise_la_SOURCES = %D%/noise/noise.c \
+	%D%/noise/noise.h %D%/noise/noise_ref.c
+plugins_corruptions_noise_noise_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/noise
+plugins_corruptions_noise_noise_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_noise_noise_la_LIBADD = $(CORRUPTION_LIBS)
 
-plugins_corruptions_defocus_blur_defocus_blur_la_SOURCES = \
-	%D%/defocus_blur/defocus_blur.c %D%/common/device.h
-nodist_plugins_corruptions_defocus_blur_defocus_blur_la_SOURCES = \
-	%D%/defocus_blur/defocus_blur.clh
-plugins_corruptions_defocus_blur_defocus_blur_la_CPPFLAGS = \
-	-I$(srcdir)/core/include -I$(builddir)/%D%/defocus_blur
-plugins_corruptions_defocus_blur_defocus_blur_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_corruptions_defocus_blur_defocus_blur_la_LIBADD = -lm
+plugins_corruptions_blur_blur_la_SOURCES = %D%/blur/blur.c \
+	%D%/blur/blur_items.h %D%/blur/blur_ref.c
+plugins_corruptions_blur_blur_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/blur
+plugins_corruptions_blur_blur_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_blur_blur_la_LIBADD = $(CORRUPTION_LIBS)
 
-plugins_corruptions_contrast_contrast_la_SOURCES = %D%/contrast/contrast.c \
-	%D%/common/device.h
-nodist_plugins_corruptions_contrast_contrast_la_SOURCES = \
-	%D%/contrast/contrast.clh
-plugins_corruptions_contrast_contrast_la_CPPFLAGS = \
-	-I$(srcdir)/core/include -I$(builddir)/%D%/contrast
-plugins_corruptions_contrast_contrast_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_corruptions_contrast_contrast_la_LIBADD = -lm
+plugins_corruptions_colour_colour_la_SOURCES = %D%/colour/colour.c \
+	%D%/colour/colour.h %D%/colour/colour_ref.c
+plugins_corruptions_colour_colour_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/colour
+plugins_corruptions_colour_colour_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_colour_colour_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_glass_blur_glass_blur_la_SOURCES = \
+	%D%/glass_blur/glass_blur.c %D%/glass_blur/glass_blur.h \
+	%D%/glass_blur/glass_blur_ref.c
+plugins_corruptions_glass_blur_glass_blur_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/glass_blur
+plugins_corruptions_glass_blur_glass_blur_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_glass_blur_glass_blur_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_motion_blur_motion_blur_la_SOURCES = \
+	%D%/motion_blur/motion_blur.c %D%/motion_blur/motion_blur.h \
+	%D%/motion_blur/motion_blur_ref.c
+plugins_corruptions_motion_blur_motion_blur_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/motion_blur
+plugins_corruptions_motion_blur_motion_blur_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_motion_blur_motion_blur_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_zoom_blur_zoom_blur_la_SOURCES = \
+	%D%/zoom_blur/zoom_blur.c %D%/zoom_blur/zoom_blur.h \
+	%D%/zoom_blur/zoom_blur_ref.c
+plugins_corruptions_zoom_blur_zoom_blur_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/zoom_blur
+plugins_corruptions_zoom_blur_zoom_blur_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_zoom_blur_zoom_blur_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_snow_snow_la_SOURCES = %D%/snow/snow.c %D%/snow/snow.h \
+	%D%/snow/snow_ref.c
+plugins_corruptions_snow_snow_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/snow
+plugins_corruptions_snow_snow_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_snow_snow_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_frost_frost_la_SOURCES = %D%/frost/frost.c \
+	%D%/frost/frost.h %D%/frost/frost_files.c %D%/frost/frost_ice.c \
+	%D%/frost/frost_ref.c
+plugins_corruptions_frost_frost_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) $(PNG_CFLAGS) \
+	-I$(builddir)/%D%/frost
+plugins_corruptions_frost_frost_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_frost_frost_la_LIBADD = $(CORRUPTION_LIBS) $(PNG_LIBS)
+
+plugins_corruptions_fog_fog_la_SOURCES = %D%/fog/fog.c %D%/fog/fog.h \
+	%D%/fog/fog_ref.c
+plugins_corruptions_fog_fog_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/fog
+plugins_corruptions_fog_fog_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_fog_fog_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_spatter_spatter_la_SOURCES = %D%/spatter/spatter.c \
+	%D%/spatter/spatter.h %D%/spatter/spatter_ref.c
+plugins_corruptions_spatter_spatter_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/spatter
+plugins_corruptions_spatter_spatter_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_spatter_spatter_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_elastic_transform_elastic_transform_la_SOURCES = \
+	%D%/elastic_transform/elastic.h %D%/elastic_transform/elastic_transform.c \
+	%D%/elastic_transform/elastic_transform_ref.c
+plugins_corruptions_elastic_transform_elastic_transform_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/elastic_transform
+plugins_corruptions_elastic_transform_elastic_transform_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_elastic_transform_elastic_transform_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_pixelate_pixelate_la_SOURCES = %D%/pixelate/pixelate.c \
+	%D%/pixelate/pixelate.h %D%/pixelate/pixelate_ref.c
+plugins_corruptions_pixelate_pixelate_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/pixelate
+plugins_corruptions_pixelate_pixelate_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_pixelate_pixelate_la_LIBADD = $(CORRUPTION_LIBS)
 
 plugins_corruptions_jpeg_compression_jpeg_compression_la_SOURCES = \
 	%D%/jpeg_compression/jpeg_compression.c
-plugins_corruptions_jpeg_compression_jpeg_compression_la_CPPFLAGS = \
-	-I$(srcdir)/core/include $(JPEG_CFLAGS)
+plugins_corruptions_jpeg_compression_jpeg_compression_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS)
 plugins_corruptions_jpeg_compression_jpeg_compression_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_corruptions_jpeg_compression_jpeg_compression_la_LIBADD = $(JPEG_LIBS)
+plugins_corruptions_jpeg_compression_jpeg_compression_la_LIBADD = $(CORRUPTION_LIBS)

@@ -17,7 +17,7 @@
 
 #define REFERENCE "mohs.reference/1"
 
-/* plugins/corruptions/common/device.h */
+/* plugins/corruptions/common/corruption.h */
 struct reference_api {
     uint32_t size;
     mohs_status (*apply)(void *self, const struct mohs_images *in,
@@ -54,18 +54,31 @@ struct instance {
     void *self;
 };
 
-/* params: "name=value,name=value" or "-". */
+/* params: "name=value,name=value" or "-"; @ is the golden directory. */
 static struct instance instance_new(const char *id, const char *params)
 {
     struct instance in = { 0 };
     const struct item *it;
-    char name[64], value[128];
-    int n;
+    char *all = NULL, *save = NULL;
     OK(registry_find(reg, MOHS_KIND_CORRUPTION, id, &it, &err));
     void *p = item_params_new(it);
-    for (; sscanf(params, "%63[^=]=%127[^,]%n", name, value, &n) == 2;
-         params += params[n] ? n + 1 : n)
-        OK(item_param_set_text(it, p, name, value, &err));
+    for (; *params; params++) { // @ spelled out
+        char one[] = { *params, 0 };
+        const char *add =
+            *params == '@' ? SRCDIR "/tests/golden/corruptions_ice" : one;
+        char *next = xasprintf("%s%s", all ? all : "", add);
+        free(all);
+        all = next;
+    }
+    for (char *t = strtok_r(all, ",", &save); t;
+         t = strtok_r(NULL, ",", &save)) {
+        char *value = strchr(t, '=');
+        if (!value)
+            continue;
+        *value = 0;
+        OK(item_param_set_text(it, p, t, value + 1, &err));
+    }
+    free(all);
     in.ops = it->item->ops;
     OK(in.ops->create(registry_host(reg), p, &in.self, &err));
     item_params_free(it, p);
@@ -79,7 +92,9 @@ static uint8_t *run(const struct instance *in, bool reference,
                     const uint64_t *key, uint32_t severity)
 {
     size_t bytes = (size_t)n * w * h * 3;
-    struct mohs_images from = { sizeof from, n, h, w, (uint8_t *)rgb, key, NULL };
+    struct mohs_images from = {
+        sizeof from, n, h, w, (uint8_t *)rgb, key, NULL
+    };
     struct mohs_images to = from;
     to.rgb = xmalloc(bytes);
     memset(to.rgb, 0xA5, bytes);
@@ -103,7 +118,7 @@ static uint8_t *picture(uint32_t w, uint32_t h)
                 uint32_t i = (y * w + x) * 3 + c;
                 uint32_t patch = (x / 9 * 7 + y / 7 * 5) % 11;
                 int wave = abs((int)((x * (5 + c) + y * 3) % 255) - 127);
-                rgb[i] = patch == 0 ? 255
+                rgb[i] = patch == 0   ? 255
                          : patch == 1 ? 0
                          : patch == 2 ? (uint8_t)(37 * (c + 2))
                                       : (uint8_t)((uint32_t)(wave * 7 / 4) +
@@ -128,30 +143,74 @@ static void compare(const char *what, const uint8_t *got, const uint8_t *want,
 
 /* ---- against Python ---- */
 
+/*
+ * What may differ from Python, in bytes: at most, and on average over the
+ * picture. NumPy cuts doubles where kernels cut floats, so whole results come
+ * out one apart; what is integer is exact.
+ */
+static const struct allowed {
+    const char *id;
+    int worst;
+    double kernel, reference;
+} allowed[] = {
+    { "gaussian_noise", 1, 0.002, 0.0005 },
+    { "shot_noise", 0, 0, 0 },
+    { "impulse_noise", 0, 0, 0 },
+    { "speckle_noise", 1, 0.002, 0.0005 },
+    { "gaussian_blur", 1, 0.05, 0.002 },
+    { "defocus_blur", 1, 0.2, 0.2 },
+    { "glass_blur", 1, 0.1, 0.002 },
+    { "motion_blur", 1, 0.1, 0.1 },
+    { "zoom_blur", 1, 0.02, 0.002 },
+    { "snow", 1, 0.1, 0.1 },
+    { "frost", 1, 0.1, 0.08 },
+    { "fog", 1, 0.005, 0.002 },
+    { "brightness", 1, 0.2, 0.002 },
+    { "saturate", 1, 0.25, 0.002 }, // 2 x the saturation is whole everywhere
+    { "contrast", 1, 0.01, 0.002 },
+    // a drop's rim hangs on a threshold: one pixel may be another
+    { "spatter", 64, 0.05, 0.05 },
+    // OpenCV's warp in single precision; four samples of four samples
+    { "elastic_transform", 2, 0.2, 0.2 },
+    { "pixelate", 0, 0, 0 },
+    { "jpeg_compression", 0, 0, 0 },
+};
+
+static const struct allowed *allowed_of(const char *id)
+{
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        if (!strcmp(allowed[i].id, id))
+            return &allowed[i];
+    ck_abort_msg("%s: not in the table", id);
+    return NULL;
+}
+
 START_TEST(as_python)
 {
-    char *text, *data, id[64], params[64];
+    char *text, *data, id[64], params[256];
     size_t n, size, at = 0, cases = 0;
     unsigned severity, w, h;
-    int worst, used;
-    double mean;
-    OK(file_read(SRCDIR "/tests/golden/corruptions.txt", 1 << 20, &text, &n, &err));
+    int used;
+    OK(file_read(SRCDIR "/tests/golden/corruptions.txt", 1 << 20, &text, &n,
+                 &err));
     OK(file_read(SRCDIR "/tests/golden/corruptions.bin", 1 << 22, &data, &size,
                  &err));
-    for (const char *t = text;
-         sscanf(t, " %63s %63s %u %u %u %d %lf%n", id, params, &severity, &w, &h,
-                &worst, &mean, &used) == 7;
+    for (const char *t = text; sscanf(t, " %63s %255s %u %u %u%n", id, params,
+                                      &severity, &w, &h, &used) == 5;
          t += used, cases++) {
+        const struct allowed *a = allowed_of(id);
         struct instance in = instance_new(id, params);
         uint64_t key = KEY;
         uint8_t *rgb = picture(w, h);
         size_t bytes = (size_t)w * h * 3;
-        char what[160];
-        snprintf(what, sizeof what, "%s %s severity %u", id, params, severity);
         ck_assert(at + bytes <= size);
-        for (int r = 0; r < (in.reference ? 2 : 1); r++) {
+        for (int r = 0; r < 2; r++) {
+            char what[400];
+            snprintf(what, sizeof what, "%s of %s %s severity %u",
+                     r ? "reference" : "kernel", id, params, severity);
             uint8_t *out = run(&in, r == 1, rgb, 1, w, h, &key, severity);
-            compare(what, out, (uint8_t *)data + at, bytes, worst, mean);
+            compare(what, out, (uint8_t *)data + at, bytes, a->worst,
+                    r ? a->reference : a->kernel);
             free(out);
         }
         at += bytes;
@@ -159,7 +218,7 @@ START_TEST(as_python)
         in.ops->destroy(in.self);
     }
     ck_assert_uint_eq(at, size);
-    ck_assert_uint_ge(cases, 20);
+    ck_assert_uint_eq(cases, 251);
     free(text);
     free(data);
 }
@@ -175,11 +234,13 @@ START_TEST(as_reference)
 {
     const struct item *it;
     size_t checked = 0;
-    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_CORRUPTION, i)); i++) {
+    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_CORRUPTION, i));
+         i++) {
         if (!strstr(it->path, "plugins/corruptions"))
             continue;
         struct instance in = instance_new(it->item->id, "-");
-        for (size_t k = 0; k < sizeof sizes / sizeof *sizes && in.reference; k++) {
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes && in.reference;
+             k++) {
             uint32_t w = sizes[k].w, h = sizes[k].h;
             uint8_t *rgb = picture(w, h);
             uint64_t key = 5;
@@ -189,7 +250,8 @@ START_TEST(as_reference)
                 uint8_t *b = run(&in, true, rgb, 1, w, h, &key, s);
                 snprintf(what, sizeof what, "%s %ux%u severity %u",
                          it->item->id, w, h, s);
-                compare(what, a, b, (size_t)w * h * 3, 1, 0.34);
+                compare(what, a, b, (size_t)w * h * 3,
+                        allowed_of(it->item->id)->worst, w * h < 100 ? 1 : 0.3);
                 checked++;
                 free(a);
                 free(b);
@@ -198,7 +260,7 @@ START_TEST(as_reference)
         }
         in.ops->destroy(in.self);
     }
-    ck_assert_uint_ge(checked, 45);
+    ck_assert_uint_eq(checked, 19 * 6 * 3);
 }
 END_TEST
 
@@ -242,15 +304,18 @@ START_TEST(batches)
     for (int i = 0; i < N; i++)
         for (int j = 0; j < BYTES; j++)
             rgb[i * BYTES + j] = i % 3 ? (uint8_t)(255 - one[j]) : one[j];
-    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_CORRUPTION, i)); i++) {
+    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_CORRUPTION, i));
+         i++) {
         if (!strstr(it->path, "plugins/corruptions"))
             continue;
         struct instance in = instance_new(it->item->id, "-");
         uint8_t *all = run(&in, false, rgb, N, W, H, key, 3);
         for (int k = N - 1; k >= 0; k--) {
-            uint8_t *out = run(&in, false, rgb + k * BYTES, 1, W, H, key + k, 3);
+            uint8_t *out =
+                run(&in, false, rgb + k * BYTES, 1, W, H, key + k, 3);
             ck_assert_msg(!memcmp(out, all + k * BYTES, BYTES),
-                          "%s: picture %d depends on its batch", it->item->id, k);
+                          "%s: picture %d depends on its batch", it->item->id,
+                          k);
             free(out);
         }
         ck_assert(!memcmp(all, all + 3 * BYTES, BYTES)); // same picture and key
@@ -267,9 +332,11 @@ START_TEST(bad_severity)
     const struct item *it;
     uint8_t rgb[3] = { 1, 2, 3 }, out[3];
     uint64_t key = 0;
-    struct mohs_images from = { sizeof from, 1, 1, 1, rgb, &key, NULL }, to = from;
+    struct mohs_images from = { sizeof from, 1, 1, 1, rgb, &key, NULL },
+                       to = from;
     to.rgb = out;
-    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_CORRUPTION, i)); i++) {
+    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_CORRUPTION, i));
+         i++) {
         struct instance in = instance_new(it->item->id, "-");
         for (uint32_t s = 0; s <= 6 && !(in.ops->flags & MOHS_CORRUPTION_TEXT);
              s += 6) {
