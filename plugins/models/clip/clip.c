@@ -411,25 +411,68 @@ static struct mohs_tensor *block_norm(const struct builder *b, struct mohs_tenso
     return norm(b, x, full, t->width, t->eps);
 }
 
+/* The MLP half of a block, on tokens [n, t, w] or on one each [n, w]. */
+static struct mohs_tensor *mlp(const struct builder *b, struct mohs_tensor *x,
+                               const struct tower *t)
+{
+    struct mohs_tensor *y = block_norm(b, x, "layer_norm2", t);
+    y = linear(b, y, "mlp.fc1", t->mlp, t->width, NULL, t->act);
+    return linear(b, y, "mlp.fc2", t->width, t->mlp, x, MOHS_ACT_NONE);
+}
+
+static struct mohs_tensor *reshape(const struct builder *b, struct mohs_tensor *x,
+                                   uint32_t d0, uint32_t d1, uint32_t d2)
+{
+    struct mohs_attr at[] = { { "d0", d0 }, { "d1", d1 }, { "d2", d2 } };
+    return b->api->op(b->g, "reshape", &x, 1, at, 3);
+}
+
+/* The block's output at token 0 alone: keys and values of all tokens, the
+ * rest for one. y is the normed input x. */
+static struct mohs_tensor *first_token(const struct builder *b, struct mohs_tensor *x,
+                                       struct mohs_tensor *y, struct mohs_tensor *k,
+                                       struct mohs_tensor *v, const struct tower *t)
+{
+    uint32_t dims[MOHS_DIMS_MAX] = { 0 }, w = t->width;
+    if (!b->api->shape(b->g, x, dims))
+        return NULL;
+    struct mohs_tensor *q = mohs_take(b->api, b->g, y, NULL);
+    q = linear(b, q, "self_attn.q_proj", w, w, NULL, MOHS_ACT_NONE);
+    y = mohs_attention(b->api, b->g, reshape(b, q, dims[0], 1, w), k, v, NULL,
+                       (int)t->heads, MOHS_MASK_NONE);
+    x = linear(b, reshape(b, y, dims[0], w, 0), "self_attn.out_proj", w, w,
+               mohs_take(b->api, b->g, x, NULL), MOHS_ACT_NONE);
+    return mlp(b, x, t);
+}
+
+/* All blocks; the result is of all tokens, or, with `first`, of token 0. What
+ * nobody reads is never computed, so when the last tap is left alone the last
+ * block runs for token 0 only: the same numbers, less work. */
 static struct mohs_tensor *blocks(struct builder *b, struct mohs_tensor *x,
-                                  const struct tower *t, const char *side, int mask)
+                                  const struct tower *t, const char *side, int mask,
+                                  int first)
 {
     uint32_t w = t->width;
+    struct mohs_tensor *short_cut = NULL;
     for (b->layer = 0; b->layer < t->layers; b->layer++) {
         struct mohs_tensor *y = block_norm(b, x, "layer_norm1", t);
         struct mohs_tensor *q = linear(b, y, "self_attn.q_proj", w, w, NULL, 0);
         struct mohs_tensor *k = linear(b, y, "self_attn.k_proj", w, w, NULL, 0);
         struct mohs_tensor *v = linear(b, y, "self_attn.v_proj", w, w, NULL, 0);
+        if (first && b->layer + 1 == t->layers)
+            short_cut = first_token(b, x, y, k, v, t);
         y = mohs_attention(b->api, b->g, q, k, v, NULL, (int)t->heads, mask);
-        x = linear(b, y, "self_attn.out_proj", w, w, x, MOHS_ACT_NONE);
-        y = block_norm(b, x, "layer_norm2", t);
-        y = linear(b, y, "mlp.fc1", t->mlp, w, NULL, t->act);
-        x = linear(b, y, "mlp.fc2", w, t->mlp, x, MOHS_ACT_NONE);
+        x = mlp(b, linear(b, y, "self_attn.out_proj", w, w, x, MOHS_ACT_NONE), t);
         char tap[24];
         snprintf(tap, sizeof tap, "%s.block.%u", side, b->layer);
+        struct mohs_tensor *seen = x;
         x = b->api->tap(b->g, tap, x);
+        if (x != seen)
+            short_cut = NULL; // perturbed: it must be the one that is used
     }
-    return x;
+    if (!first)
+        return x;
+    return short_cut ? short_cut : mohs_take(b->api, b->g, x, NULL);
 }
 
 static struct mohs_tensor *image_tower(const struct clip *c, struct builder *b,
@@ -448,8 +491,7 @@ static struct mohs_tensor *image_tower(const struct clip *c, struct builder *b,
                         tokens_of(c), t->width));
     x = b->api->tap(b->g, "image.patch", x);
     x = norm(b, x, "vision_model.pre_layrnorm", t->width, t->eps);
-    x = blocks(b, x, t, "image", MOHS_MASK_NONE);
-    x = mohs_take(b->api, b->g, x, NULL);
+    x = blocks(b, x, t, "image", MOHS_MASK_NONE, 1);
     x = norm(b, x, "vision_model.post_layernorm", t->width, t->eps);
     x = mohs_linear(b->api, b->g, x,
                     weight(b, "visual_projection.weight", 2, c->info.embed_dim, t->width),
@@ -471,7 +513,7 @@ static struct mohs_tensor *text_tower(const struct clip *c, struct builder *b,
                  weight(b, "text_model.embeddings.position_embedding.weight", 2,
                         c->info.context_length, t->width));
     x = b->api->tap(b->g, "text.token", x);
-    x = blocks(b, x, t, "text", MOHS_MASK_CAUSAL);
+    x = blocks(b, x, t, "text", MOHS_MASK_CAUSAL, 0);
     // the norm is per token, so it may follow the choice of the last token
     x = mohs_take(b->api, b->g, x, last);
     x = norm(b, x, "text_model.final_layer_norm", t->width, t->eps);
