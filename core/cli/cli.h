@@ -93,9 +93,9 @@ mohs_status cli_registry(struct cli *c, struct registry **out,
 /* Takes b: writes it to stdout and frees it. */
 void print_str(struct str *b);
 
-extern const struct cli_command command_cache, command_corrupt, command_data,
+extern const struct cli_command command_attack, command_cache, command_corrupt, command_data,
     command_devices, command_doctor, command_embed, command_help, command_info,
     command_list, command_lua, command_plugin, command_report, command_results,
-    command_run;
+    command_rerun, command_run;
 
 #endif

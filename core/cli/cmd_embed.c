@@ -174,7 +174,7 @@ static mohs_status read_options(struct cli *c, struct embed *e, struct mohs_erro
         case OPT_TAP: e->tap = v; break;
         case OPT_RAW: e->raw = true; break;
         case OPT_PLUGIN: e->plugin = v; break;
-        case OPT_MEMORY: RET_IF_ERR(session_bytes(c, "memory", v, &e->memory, err)); break;
+        case OPT_MEMORY: RET_IF_ERR(opt_bytes(c, "memory", v, &e->memory, err)); break;
         default: RET_IF_ERR(opt_u64(c, "micro-batch", v, 1, 65536, &e->batch, err));
         }
     }

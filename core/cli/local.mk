@@ -2,6 +2,7 @@
 bin_PROGRAMS += core/mohs
 core_mohs_SOURCES = %D%/checkpoint.c %D%/cli.h %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
 	%D%/session.c %D%/session.h %D%/table.c
+core_mohs_SOURCES += %D%/cmd_attack.c
 core_mohs_SOURCES += %D%/cmd_cache.c
 core_mohs_SOURCES += %D%/cmd_corrupt.c
 core_mohs_SOURCES += %D%/cmd_data.c

@@ -4,28 +4,8 @@
 
 #include "cli/session.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-mohs_status session_bytes(struct cli *c, const char *name, const char *value,
-                          uint64_t *out, struct mohs_error *err)
-{
-    char *end;
-    double x = strtod(value, &end);
-    static const char unit[] = "KMGT";
-    const char *u = *end ? strchr(unit, toupper((unsigned char)*end)) : NULL;
-    if (u) {
-        for (const char *p = unit; p <= u; p++)
-            x *= 1024;
-        end++;
-    }
-    if (end == value || *end || !(x >= 1 && x < 1e18))
-        return mohs_fail(err, MOHS_E_ARG, "%s: --%s '%s' is not a size such as 512M",
-                         c->command->name, name, value);
-    *out = (uint64_t)x;
-    return MOHS_OK;
-}
 
 static bool env_number(const char *name, int64_t *out)
 {

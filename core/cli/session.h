@@ -5,9 +5,6 @@
 
 #include "cli/cli.h"
 
-/* "512M", "2G", plain bytes. */
-mohs_status session_bytes(struct cli *c, const char *name, const char *value,
-                          uint64_t *out, struct mohs_error *err);
 /* "I/N", or "auto": Slurm, Kubernetes and MPI say which. */
 mohs_status session_shard(const char *value, uint32_t *shard, uint32_t *n,
                           struct mohs_error *err);

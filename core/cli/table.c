@@ -6,8 +6,10 @@
 
 const struct cli_command *const cli_commands[] = {
     &command_run,
+    &command_rerun,
     &command_embed,
     &command_corrupt,
+    &command_attack,
     &command_data,
     &command_results,
     &command_report,

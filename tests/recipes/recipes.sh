@@ -67,6 +67,7 @@ done
 cmp whole.safetensors parts.safetensors || die "resumed training differs"
 echo "ok: training killed $((n - 1)) times gives the same bytes"
 
+printf 'a leopard\na fire\n' >captions.txt
 # evaluation: one reference run, then every way it must not differ from
 quick() { # results file, options...
 	f=$1
@@ -98,6 +99,17 @@ done
 same ref.db killed.db "killed $n times and resumed"
 quick warm.db
 same ref.db warm.db "from the cache"
+
+# the results file alone is enough to do it again
+"$mohs" -q rerun ref.db --bootstrap 50 --no-cache >/dev/null
+same ref.db ref.rerun.db "rerun from the results file"
+"$mohs" results diff ref.db ref.rerun.db >diff.txt || die "diff: $(cat diff.txt)"
+
+# attacks on files
+"$mohs" attack scenes/test/000000.png scenes/test/000001.png -a pgd eps=4/255 steps=3 \
+	--model twins/clean-1.safetensors --texts captions.txt --out attacked >attack.txt
+[ -s attacked/000001.pgd.png ] || die "attack wrote nothing"
+[ "$(grep -c 'linf 0.0156' attack.txt)" = 2 ] || die "attack: $(cat attack.txt)"
 
 # the plan names every cell and runs nothing
 "$mohs" run quickstart data=scenes images=24 attacked=6 clean=twins/clean-1.safetensors \

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* mohs attack: pictures attacked against the texts of a file. */
+#include "config.h"
+
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/session.h"
+#include "eval/victim.h"
+
+enum { OPT_MODEL = 256, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN };
+
+static const struct cli_option options[] = {
+    { "attack", 'a', "NAME", "the attack; its parameters follow as key=value" },
+    { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a .safetensors file" },
+    { "texts", OPT_TEXTS, "FILE", "candidate texts, one a line" },
+    { "out", OPT_OUT, "DIR", "writes DIR/<stem>.<attack>.png" },
+    { "seed", OPT_SEED, "N", "seed of random starts (0)" },
+    { "plugin", OPT_PLUGIN, "ID", "model plugin (default: the one that knows it)" },
+    { NULL, 0, NULL, NULL },
+};
+
+struct job {
+    const char *attack, *model, *texts, *out, *plugin;
+    uint64_t seed;
+    char **image;
+    uint32_t n;
+    const struct item *item;
+    void *params;
+    struct encoder *encoder;
+    char **text;
+    size_t n_texts;
+    float *candidate, *clean, *after;
+    struct image *pixels;
+    uint32_t *first, *own; /* positives: one a picture */
+};
+
+static mohs_status read_options(struct cli *c, struct job *j, struct mohs_error *err)
+{
+    const char *v;
+    int code;
+    while ((code = opt_next(c, &v, err)) > 0) {
+        switch (code) {
+        case 'a': j->attack = v; break;
+        case OPT_MODEL: j->model = v; break;
+        case OPT_TEXTS: j->texts = v; break;
+        case OPT_OUT: j->out = v; break;
+        case OPT_PLUGIN: j->plugin = v; break;
+        default: RET_IF_ERR(opt_u64(c, "seed", v, 0, UINT64_MAX, &j->seed, err));
+        }
+    }
+    if (code < 0)
+        return code;
+    if (!j->attack || !j->model || !j->texts || !j->out)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "attack: -a NAME, --model, --texts and --out are needed");
+    return MOHS_OK;
+}
+
+/* Arguments with '=' are parameters, the others pictures. */
+static mohs_status read_args(struct cli *c, struct job *j, struct mohs_error *err)
+{
+    j->params = item_params_new(j->item);
+    j->image = xcalloc(c->n_args + 1, sizeof *j->image);
+    for (size_t i = 0; i < c->n_args; i++) {
+        char *eq = file_exists(c->args[i]) ? NULL : strchr(c->args[i], '=');
+        if (!eq) {
+            j->image[j->n++] = c->args[i];
+            continue;
+        }
+        char *key = xasprintf("%.*s", (int)(eq - c->args[i]), c->args[i]);
+        mohs_status st = item_param_set_text(j->item, j->params, key, eq + 1, err);
+        free(key);
+        RET_IF_ERR(st);
+    }
+    return j->n ? MOHS_OK : mohs_fail(err, MOHS_E_ARG, "attack: no picture given");
+}
+
+static mohs_status load(struct job *j, struct mohs_error *err)
+{
+    uint32_t dim = encoder_info(j->encoder)->embed_dim;
+    RET_IF_ERR(session_lines(j->texts, &j->text, &j->n_texts, err));
+    if (!j->n_texts)
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: no texts", j->texts);
+    j->candidate = try_calloc(j->n_texts, dim * sizeof(float), "texts", err);
+    j->clean = try_calloc(j->n, dim * sizeof(float), "embeddings", err);
+    j->after = try_calloc(j->n, dim * sizeof(float), "embeddings", err);
+    j->pixels = try_calloc(j->n, sizeof *j->pixels, "pictures", err);
+    j->first = xcalloc(j->n + 1, sizeof *j->first);
+    j->own = xcalloc(j->n, sizeof *j->own);
+    if (!j->candidate || !j->clean || !j->after || !j->pixels)
+        return MOHS_E_NOMEM;
+    RET_IF_ERR(encoder_texts(j->encoder, (uint32_t)j->n_texts,
+                             (const char *const *)j->text, false, NULL, j->candidate,
+                             err));
+    for (uint32_t i = 0; i < j->n; i++) {
+        struct image raw;
+        RET_IF_ERR(image_read(j->image[i], IMAGE_KEEP_ORIENTATION, &raw, err));
+        mohs_status st = preprocess_pixels(encoder_preprocess(j->encoder), &raw,
+                                           &j->pixels[i], err);
+        image_free(&raw);
+        if (st < 0)
+            return err_prefix(err, st, "%s", j->image[i]);
+        j->first[i + 1] = i + 1;
+    }
+    return MOHS_OK;
+}
+
+/* The best text of embedding row i, and its cosine. */
+static uint32_t best(const struct job *j, const float *rows, uint32_t i, double *cosine)
+{
+    uint32_t dim = encoder_info(j->encoder)->embed_dim, top = 0;
+    *cosine = -2;
+    for (size_t t = 0; t < j->n_texts; t++) {
+        double s = 0;
+        for (uint32_t k = 0; k < dim; k++)
+            s += (double)rows[(size_t)i * dim + k] * j->candidate[t * dim + k];
+        if (s > *cosine) {
+            *cosine = s;
+            top = (uint32_t)t;
+        }
+    }
+    return top;
+}
+
+static mohs_status write_picture(const struct job *j, struct mohs_victim *v, uint32_t i,
+                                 struct mohs_error *err)
+{
+    const struct mohs_site *s = NULL;
+    for (size_t k = 0; (s = victim_site(v, k)) && strcmp(s->tap, "pixels"); k++)
+        continue;
+    if (!s)
+        return MOHS_OK; // features were attacked: there is no picture of that
+    const struct image *im = &j->pixels[i];
+    size_t count = (size_t)im->width * im->height;
+    struct image out = { im->width, im->height, xmalloc(count * 3) };
+    for (size_t p = 0; p < count; p++)
+        for (size_t c = 0; c < 3; c++) {
+            size_t at = ((size_t)i * 3 + c) * s->width + p;
+            float x = (s->clean[at] + s->delta[at]) * 255.0f + 0.5f;
+            out.rgb[3 * p + c] = (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
+        }
+    char *stem = path_stem(j->image[i]);
+    char *path = xasprintf("%s/%s.%s.png", j->out, stem, j->attack);
+    mohs_status st = image_write_png(path, &out, err);
+    free(stem);
+    free(path);
+    image_free(&out);
+    return st;
+}
+
+static void say(const struct job *j, struct mohs_victim *v, uint32_t i, bool json,
+                struct str *out)
+{
+    double before, after;
+    struct victim_audit a;
+    uint32_t was = best(j, j->clean, i, &before), is = best(j, j->after, i, &after);
+    victim_audit(v, i, &a);
+    if (!json) {
+        str_addf(out, "%s: \"%s\" (%.4f) -> \"%s\" (%.4f); |delta| linf %.5f, l2 %.4f%s\n",
+                 j->image[i], j->text[was], before, j->text[is], after, a.linf, a.l2,
+                 is != j->own[i] ? "" : "; unmoved");
+        return;
+    }
+    str_add(out, i ? ",\n  {\"image\": " : "\n  {\"image\": ");
+    str_add_json(out, j->image[i]);
+    str_add(out, ", \"own\": ");
+    str_add_json(out, j->text[j->own[i]]);
+    str_add(out, ", \"clean\": ");
+    str_add_json(out, j->text[was]);
+    str_add(out, ", \"attacked\": ");
+    str_add_json(out, j->text[is]);
+    str_addf(out, ", \"clean_cosine\": %.6f, \"attacked_cosine\": %.6f, \"linf\": %.8g, "
+                  "\"l2\": %.8g, \"out_of_range\": %llu}", before, after, a.linf, a.l2,
+             (unsigned long long)a.out_of_range);
+}
+
+/* A picture's own text: line i when there is one line a picture, else the one
+ * it is nearest to. */
+static mohs_status find_own(struct job *j, const uint8_t *const *rgb,
+                            struct mohs_error *err)
+{
+    double unused;
+    RET_IF_ERR(encoder_images(j->encoder, j->n, rgb, false, NULL, j->clean, err));
+    for (uint32_t i = 0; i < j->n; i++)
+        j->own[i] = j->n_texts == j->n ? i : best(j, j->clean, i, &unused);
+    return MOHS_OK;
+}
+
+static mohs_status attack(struct cli *c, struct job *j, struct registry *r,
+                          struct mohs_error *err)
+{
+    const struct mohs_attack_ops *ops = j->item->item->ops;
+    const uint8_t **rgb = xcalloc(j->n, sizeof *rgb);
+    uint64_t *key = xcalloc(j->n, sizeof *key);
+    struct mohs_victim *v = NULL;
+    struct str out = { 0 };
+    void *self = NULL;
+    mohs_status st;
+    for (uint32_t i = 0; i < j->n; i++) {
+        rgb[i] = j->pixels[i].rgb;
+        key[i] = hash_str64(path_base(j->image[i]));
+    }
+    OUT_IF_ERR(find_own(j, rgb, err));
+    struct victim_options o = { .encoder = j->encoder, .tower = MOHS_TOWER_IMAGE,
+                                .n = j->n, .rgb = rgb, .key = key,
+                                .candidate = j->candidate,
+                                .n_candidates = (uint32_t)j->n_texts,
+                                .positive_first = j->first, .positive = j->own };
+    OUT_IF_ERR(victim_new(&o, &v, err));
+    st = ops->create(registry_host(r), j->params, &self, err);
+    if (st >= 0)
+        st = ops->run(self, v, op_seed(j->seed, j->attack, 0), err);
+    scratch_reset();
+    if (st < 0)
+        goto out;
+    OUT_IF_ERR(victim_embed(v, j->after, err));
+    OUT_IF_ERR(dir_make(j->out, err));
+    for (uint32_t i = 0; i < j->n; i++) {
+        OUT_IF_ERR(write_picture(j, v, i, err));
+        say(j, v, i, c->json, &out);
+    }
+    if (c->json) {
+        printf("{\"version\": 1, \"attack\": \"%s\", \"images\": [%s\n]}\n", j->attack,
+               out.s);
+        str_free(&out);
+    } else {
+        print_str(&out);
+    }
+out:
+    str_free(&out);
+    if (self)
+        ops->destroy(self);
+    victim_free(v);
+    free(rgb);
+    free(key);
+    return st;
+}
+
+static mohs_status run(struct cli *c, struct mohs_error *err)
+{
+    struct job j = { .attack = NULL };
+    struct registry *r;
+    mohs_status st;
+    OUT_IF_ERR(read_options(c, &j, err));
+    OUT_IF_ERR(cli_registry(c, &r, err));
+    OUT_IF_ERR(registry_find(r, MOHS_KIND_ATTACK, j.attack, &j.item, err));
+    OUT_IF_ERR(read_args(c, &j, err));
+    OUT_IF_ERR(encoder_open(r, j.plugin, j.model, &j.encoder, err));
+    OUT_IF_ERR(load(&j, err));
+    st = attack(c, &j, r, err);
+out:
+    for (uint32_t i = 0; j.pixels && i < j.n; i++)
+        image_free(&j.pixels[i]);
+    free(j.pixels);
+    free(j.image);
+    free(j.candidate);
+    free(j.clean);
+    free(j.after);
+    free(j.first);
+    free(j.own);
+    strv_free(j.text);
+    if (j.params)
+        item_params_free(j.item, j.params);
+    encoder_close(j.encoder);
+    return st;
+}
+
+const struct cli_command command_attack = {
+    .name = "attack",
+    .summary = "attack pictures against a file of texts",
+    .usage = "IMAGE... -a NAME [param=value ...] --model PATH --texts FILE --out DIR",
+    .options = options,
+    .details = "With one text a picture, line i is what picture i shows; else the nearest\n"
+               "text counts as true. Writes the attacked picture at the model's size where\n"
+               "pixels are attacked, and prints the best text before and after.",
+    .run = run,
+};
