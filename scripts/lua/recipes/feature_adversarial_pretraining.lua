@@ -21,7 +21,7 @@ local args = mohs.args {
 local scales = {
   smoke = { train = 256, val = 64, test = 64, steps = 12, batch = 32, width = 64,
             image_layers = 1, text_layers = 1, seeds = 1, vocab = 700 },
-  small = { train = 20000, val = 1000, test = 1000, steps = 600, batch = 128,
+  small = { train = 20000, val = 1000, test = 1000, steps = 1200, batch = 128,
             width = 128, image_layers = 3, text_layers = 2, seeds = 1, vocab = 2048 },
   full  = { train = 20000, val = 1000, test = 1000, steps = 2400, batch = 256,
             width = 192, image_layers = 4, text_layers = 3, seeds = 3, vocab = 2048 },
