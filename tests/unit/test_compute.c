@@ -111,7 +111,7 @@ START_TEST(buffers)
     ck_assert_uint_eq(got[1], 0xdeadbeef);
     ck_assert_uint_eq(got[2], 0xdeadbeef);
     ck_assert_uint_eq(got[3], v[259]);
-    OK(buffer_copy(a, 768, a, 0, 12, &err));
+    OK(buffer_copy(a, 1024, a, 0, 12, &err));
     OK(buffer_read(a, 0, got, 16, &err));
     ck_assert_uint_eq(got[1], 0xdeadbeef);
     ck_assert_uint_eq(got[3], v[3]);
