@@ -7,3 +7,7 @@ tests_unit_test_stats_SOURCES = %D%/unit/test_stats.c %D%/golden/stats.h
 tests_unit_test_stats_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_stats_LDADD = $(RESULTS_TEST_LIBS)
 EXTRA_DIST += %D%/golden/stats.py
+check_PROGRAMS += tests/unit/test_robustness
+tests_unit_test_robustness_SOURCES = %D%/unit/test_robustness.c
+tests_unit_test_robustness_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_robustness_LDADD = $(RESULTS_TEST_LIBS)

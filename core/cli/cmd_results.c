@@ -4,14 +4,22 @@
 
 #include "cli/cli.h"
 #include "results/results.h"
+#include "results/robustness.h"
 
 #include <string.h>
 
-enum { OPT_CSV = 256 };
+enum { OPT_CSV = 256, OPT_VALUE, OPT_BASELINE, OPT_FIT, OPT_ONLY };
 
 static const struct cli_option options[] = {
     { "out", 'o', "FILE", "merge: the file to make" },
     { "csv", OPT_CSV, NULL, "export: CSV, which is the default" },
+    { "value", OPT_VALUE, "NAME", "robustness: the score, top1 or mean_recall" },
+    { "baseline", OPT_BASELINE, "MODEL",
+      "robustness: a model of the file, or alexnet" },
+    { "fit", OPT_FIT, "MODEL,...",
+      "robustness: the models of the line for effective robustness" },
+    { "only", OPT_ONLY, "NAME,...",
+      "robustness: corruptions that count; common, all" },
     { 0 },
 };
 
@@ -42,13 +50,18 @@ static mohs_status merge(struct cli *c, const char *out, struct mohs_error *err)
 static mohs_status run(struct cli *c, struct mohs_error *err)
 {
     const char *value, *out = NULL;
+    struct robustness_options rob = { 0 };
     bool csv = false;
     int o;
     while ((o = opt_next(c, &value, err)) > 0) {
-        if (o == 'o')
-            out = value;
-        else
-            csv = true;
+        switch (o) {
+        case 'o': out = value; break;
+        case OPT_VALUE: rob.value = value; break;
+        case OPT_BASELINE: rob.baseline = value; break;
+        case OPT_FIT: rob.fit = value; break;
+        case OPT_ONLY: rob.only = value; break;
+        default: csv = true; break;
+        }
     }
     if (o < 0)
         return MOHS_E_ARG;
@@ -59,6 +72,10 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     if (!strcmp(word, "diff")) {
         RET_IF_ERR(opt_count(c, 3, 3, err));
         return results_diff(c->args[1], c->args[2], c->json, err);
+    }
+    if (!strcmp(word, "robustness")) {
+        RET_IF_ERR(opt_count(c, 2, 2, err));
+        return results_robustness(c->args[1], &rob, c->json, err);
     }
     bool known = !strcmp(word, "list") || !strcmp(word, "show") ||
                  !strcmp(word, "export") || !strcmp(word, "merge");
@@ -79,15 +96,19 @@ const struct cli_command command_results = {
     .summary = "read, compare and join results files",
     .usage =
         "list|show|export FILE... [--json|--csv]\ndiff FILE FILE [--json]\n"
+        "robustness FILE [--value NAME] [--baseline MODEL] [--fit MODEL,...] "
+        "[--only NAME,...] [--json]\n"
         "merge FILE... --out FILE",
     .options = options,
-    .words = "list show export diff merge",
+    .words = "list show export diff robustness merge",
     .details =
         "`list` shows runs, `show` values with intervals, `export` all values "
         "as "
         "CSV or JSON. `diff` names what differs and the provenance that "
         "explains "
-        "it (exit code 1 when something differs). `merge` joins the files of "
+        "it (exit code 1 when something differs). `robustness` turns corrupted "
+        "cells into drop, mRR, MMI, and against a baseline mCE, relative mCE, "
+        "relative and effective robustness. `merge` joins the files of "
         "shards and refuses cells that contradict each other.",
     .run = run,
 };
