@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lua/lua_state.h"
+#include "results/robustness.h"
 
 enum { EXTRA_MAX = 8 };
 
@@ -160,6 +161,99 @@ static int l_run(lua_State *L)
     return 1;
 }
 
+static void number_field(lua_State *L, const char *key, double x)
+{
+    if (isnan(x))
+        return;
+    lua_pushnumber(L, x);
+    lua_setfield(L, -2, key);
+}
+
+static void push_robustness(lua_State *L, const struct robustness_model *m)
+{
+    lua_createtable(L, 0, 12);
+    lua_pushstring(L, m->set);
+    lua_setfield(L, -2, "set");
+    lua_pushstring(L, m->model);
+    lua_setfield(L, -2, "model");
+    number_field(L, "clean", m->clean);
+    number_field(L, "corrupted", m->mean);
+    number_field(L, "drop", m->drop);
+    number_field(L, "mrr", m->kept);
+    number_field(L, "mmi", m->mmi);
+    number_field(L, "mce", m->mce);
+    number_field(L, "relative_mce", m->relative_mce);
+    number_field(L, "relative", m->relative);
+    number_field(L, "effective", m->effective);
+    lua_createtable(L, 0, (int)m->n);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct robustness_corruption *c = &m->corruption[i];
+        lua_createtable(L, SEVERITIES, 4);
+        for (int s = 0; s < SEVERITIES; s++) {
+            lua_pushnumber(L, c->score[s]);
+            lua_rawseti(L, -2, s + 1);
+        }
+        number_field(L, "mean", c->mean);
+        number_field(L, "rr", c->kept);
+        number_field(L, "ce", c->ce);
+        number_field(L, "relative_ce", c->relative_ce);
+        lua_setfield(L, -2, c->name);
+    }
+    lua_setfield(L, -2, "corruptions");
+}
+
+static int collect_robustness(lua_State *L)
+{
+    const struct robustness_model *m = lua_touserdata(L, 1);
+    size_t n = (size_t)lua_tointeger(L, 2);
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        push_robustness(L, &m[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* robustness{[value=], [baseline=], [fit=], [only=]} -> array  [-1, +1, e]:
+ * of the cells of this recipe that are done. */
+static int l_robustness(lua_State *L)
+{
+    static const char *const known[] = { "value", "baseline", "fit", "only", NULL };
+    struct mohs_error err = MOHS_ERROR_INIT;
+    const struct robustness_model *m = NULL;
+    size_t n = 0;
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    check_fields(L, 1, "robustness", known);
+    struct robustness_options o = {
+        field_string(L, 1, "value", NULL), field_string(L, 1, "baseline", NULL),
+        field_string(L, 1, "fit", NULL), field_string(L, 1, "only", NULL),
+    };
+    if (host_of(L)->o.plan || !host_of(L)->ran) {
+        lua_newtable(L);
+        return 1;
+    }
+    struct robustness *r = robustness_new();
+    mohs_status st = eval_each(host_of(L)->eval, robustness_take, r, &err);
+    if (st >= 0)
+        st = robustness_make(r, &o, &m, &n, &err);
+    int failed = LUA_OK;
+    if (st >= 0) { // protected: Lua may run out of memory, r must not leak
+        lua_pushcfunction(L, collect_robustness);
+        lua_pushlightuserdata(L, (void *)m);
+        lua_pushinteger(L, (lua_Integer)n);
+        failed = lua_pcall(L, 2, 1, 0);
+    }
+    robustness_free(r);
+    if (st < 0)
+        return raise(L, &err);
+    return failed ? lua_error(L) : 1;
+}
+
 /* report{out=, [title=]}  [-1, +0, e]: written when the recipe has ended. */
 static int l_report(lua_State *L)
 {
@@ -199,7 +293,8 @@ void open_cells(lua_State *L)
 {
     static const luaL_Reg own[] = {
         { "cell", l_cell },         { "run", l_run },
-        { "report", l_report },     { "planning", l_planning },
+        { "report", l_report },     { "robustness", l_robustness },
+        { "planning", l_planning },
         { "results_path", l_results_path }, { NULL, NULL },
     };
     luaL_setfuncs(L, own, 0);

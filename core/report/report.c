@@ -236,6 +236,8 @@ static void charts_of(struct doc *d, int block, int value)
         chart_frontier(d, block, value);
         put(d, "</div>");
     }
+    if (b->corruptions.n)
+        part_robustness(d, block, value);
 }
 
 static void put_block(struct doc *d, int block)

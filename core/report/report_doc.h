@@ -46,6 +46,7 @@ struct doc {
     struct result_run *run;
     size_t n_runs;
     struct labels models; /* "" when there is no such axis */
+    struct labels model_axes; /* axes that say what a model is */
     struct block *block;
     int n_blocks, more_blocks;
     uint64_t artefact_bytes;
@@ -85,6 +86,7 @@ void put_base64(struct doc *d, const void *data, size_t n);
 
 /* ---- parts of the page ---- */
 void part_cards(struct doc *d, int block, int value);
+void part_robustness(struct doc *d, int block, int value);
 void part_tables(struct doc *d, int block);
 void part_all_cells(struct doc *d);
 void part_provenance(struct doc *d);

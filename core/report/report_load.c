@@ -110,6 +110,48 @@ static bool main_axis(const char *key)
            !strcmp(key, "severity") || !strcmp(key, "attack");
 }
 
+/* An axis of a recipe (arm, seed) that each model has one value of says what
+ * the model is and parts no blocks; eval's own axes always do. */
+static bool of_model(const struct doc *d, const char *key)
+{
+    struct labels models = { 0 };
+    const char **value = xcalloc(d->n_cells + 1, sizeof *value);
+    bool one = strcmp(key, "data") && strcmp(key, "metric") && strcmp(key, "prompt");
+    for (size_t i = 0; i < d->n_cells && one; i++) {
+        const struct result_cell *c = &d->cell[i].c;
+        const char *model = axis_of(c, "model"), *v = axis_of(c, key);
+        if (d->cell[i].curve)
+            continue;
+        int m = labels_add(&models, d->arena, model ? model : "");
+        one = v && model && (!value[m] || !strcmp(value[m], v));
+        value[m] = v;
+    }
+    one = one && models.n > 1;
+    free(models.v);
+    free(value);
+    return one;
+}
+
+static void find_model_axes(struct doc *d)
+{
+    struct labels keys = { 0 };
+    for (size_t i = 0; i < d->n_cells; i++)
+        for (size_t k = 0; k < d->cell[i].c.n_axes && !d->cell[i].curve; k++)
+            labels_add(&keys, d->arena, d->cell[i].c.axis[k].key);
+    for (int k = 0; k < keys.n; k++)
+        if (!main_axis(keys.v[k]) && of_model(d, keys.v[k]))
+            labels_add(&d->model_axes, d->arena, keys.v[k]);
+    free(keys.v);
+}
+
+static bool model_axis(const struct doc *d, const char *key)
+{
+    for (int i = 0; i < d->model_axes.n; i++)
+        if (!strcmp(d->model_axes.v[i], key))
+            return true;
+    return false;
+}
+
 /* An axis that no clean cell has, though there are clean cells. */
 static bool condition_axis(const struct doc *d, const char *key)
 {
@@ -165,7 +207,7 @@ static const char *block_name(struct doc *d, const struct result_cell *c)
     struct str b = { 0 };
     for (size_t i = 0; i < c->n_axes; i++) {
         const char *key = c->axis[i].key;
-        if (main_axis(key) || condition_axis(d, key))
+        if (main_axis(key) || model_axis(d, key) || condition_axis(d, key))
             continue;
         str_addf(&b, "%s%s: %s", b.n ? " · " : "", key, c->axis[i].value);
     }
@@ -293,6 +335,7 @@ mohs_status doc_load(struct doc *d, struct results *r, struct mohs_error *err)
     d->arena = arena_new();
     RET_IF_ERR(results_each_run(r, take_run, d, err));
     RET_IF_ERR(results_each(r, take_cell, d, err));
+    find_model_axes(d);
     for (size_t i = 0; i < d->n_cells; i++)
         place(d, &d->cell[i]);
     for (int b = 0; b < d->n_blocks; b++) {
@@ -314,6 +357,7 @@ void doc_free(struct doc *d)
         free(b->models);
     }
     free(d->models.v);
+    free(d->model_axes.v);
     free(d->block);
     free(d->cell);
     free(d->run);

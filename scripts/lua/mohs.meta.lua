@@ -114,6 +114,28 @@ function mohs.cell(o) end
 ---Empty under --plan.
 ---@return mohs.Result[]
 function mohs.run() end
+---@class mohs.Robustness
+---@field set string what is compared: data, metric
+---@field model string
+---@field clean number? %
+---@field corrupted number? mean over corruptions and severities, %
+---@field drop number? clean - corrupted, points
+---@field mrr number? corrupted in % of clean, mean over corruptions
+---@field mmi number? 100 - mrr
+---@field mce number? summed errors in % of the baseline's, mean over corruptions
+---@field relative_mce number? the same of errors above the clean error
+---@field relative number? corrupted minus the baseline's, points
+---@field effective number? corrupted minus what the line of `fit` predicts, points
+---@field corruptions table<string, table> by corruption: scores 1..5, mean, rr, ce, relative_ce
+
+---The field's numbers of the corrupted cells that run() has computed. value:
+---a percentage, top1 or mean_recall; baseline: label of a model, or "alexnet"
+---(published, top1 on ImageNet-C only); fit: comma list of models for the line
+---of effective robustness; only: comma list of corruptions in the means,
+---"common" (the 15 of ImageNet-C) or "all".
+---@param o? { value?: string, baseline?: string, fit?: string, only?: string }
+---@return mohs.Robustness[]
+function mohs.robustness(o) end
 ---Writes a report when the recipe has ended.
 ---@param o { out: string, title?: string }
 function mohs.report(o) end
@@ -162,5 +184,10 @@ function mohs.condition(r) end
 ---@param name string
 ---@return string
 function mohs.table(results, name) end
+
+---A text table of what robustness() returned.
+---@param rows mohs.Robustness[]
+---@return string
+function mohs.robustness_table(rows) end
 
 return mohs

@@ -43,6 +43,14 @@ echo "ok: data"
 "$mohs" -q run feature_adversarial_pretraining scale=smoke --results t.db >out.txt
 grep -q gaussian_noise out.txt || die "no table: $(cat out.txt)"
 [ -s twins.html ] || die "no report"
+[ "$(grep -c 'class="what"' twins.html)" = 1 ] || die "arms apart in the report"
+grep -q 'relative mCE' twins.html || die "no robustness in the report"
+"$mohs" results robustness t.db --baseline clean-1 >rob.txt
+grep -q '^clean-1 .* 100.0  *100.0 ' rob.txt || die "robustness: $(cat rob.txt)"
+"$mohs" results robustness t.db --baseline clean-1 --json | grep -q '"mce":100[,.]' ||
+	die "robustness --json"
+! "$mohs" results robustness t.db --baseline alexnet 2>err.txt || die "alexnet on recall"
+grep -q 'ImageNet' err.txt || die "$(cat err.txt)"
 cat >resume.lua <<'LUA'
 local mohs, scenes_clip = require "mohs", require "scenes_clip"
 local train = mohs.data.coco { images = "scenes/train", captions = "scenes/train.json" }
@@ -99,6 +107,14 @@ done
 same ref.db killed.db "killed $n times and resumed"
 quick warm.db
 same ref.db warm.db "from the cache"
+
+# every corruption of a list, with a contact sheet
+"$mohs" -q run corruptions limit=12 sets=fog,quick report=sheet.html \
+	models=twins/clean-1.safetensors,twins/adversarial-1.safetensors \
+	--results sheet.db --bootstrap 20 >sheet.txt
+grep -q '^clean-1 .*100.0' sheet.txt || die "corruptions: $(cat sheet.txt)"
+[ "$(grep -o '<img alt="fog severity [1-5]"' sheet.html | sort -u | wc -l)" = 5 ] ||
+	die "no contact sheet"
 
 # the results file alone is enough to do it again
 "$mohs" -q rerun ref.db --bootstrap 50 --no-cache >/dev/null

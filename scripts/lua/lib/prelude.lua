@@ -146,3 +146,30 @@ function mohs.table(results, name)
   end
   return table.concat(out, "\n")
 end
+
+--- A text table of what mohs.robustness() returned.
+function mohs.robustness_table(rows)
+  local columns = { "clean", "corrupted", "drop", "mrr", "mmi", "mce",
+    "relative_mce", "relative", "effective" }
+  local width, out, set = #"model", {}, nil
+  for _, r in ipairs(rows) do
+    width = math.max(width, utf8.len(r.model) or #r.model)
+  end
+  local function line(name, text)
+    local s = name .. (" "):rep(width - (utf8.len(name) or #name))
+    for _, c in ipairs(columns) do
+      s = s .. ("  %" .. math.max(#c, 5) .. "s"):format(text(c))
+    end
+    out[#out + 1] = s
+  end
+  for _, r in ipairs(rows) do
+    if r.set ~= set then
+      if set then out[#out + 1] = "" end
+      set = r.set
+      out[#out + 1] = set
+      line("model", function(c) return (c:gsub("_", " ")) end)
+    end
+    line(r.model, function(c) return r[c] and ("%.1f"):format(r[c]) or "-" end)
+  end
+  return table.concat(out, "\n")
+end
