@@ -13,9 +13,16 @@ corruptions_LTLIBRARIES += \
 	%D%/spatter/spatter.la \
 	%D%/elastic_transform/elastic_transform.la \
 	%D%/pixelate/pixelate.la \
-	%D%/jpeg_compression/jpeg_compression.la
+	%D%/jpeg_compression/jpeg_compression.la \
+	%D%/focus/focus.la \
+	%D%/fog_3d/fog_3d.la \
+	%D%/motion_3d/motion_3d.la \
+	%D%/light/light.la \
+	%D%/color_quant/color_quant.la \
+	%D%/bit_error/bit_error.la
 CORRUPTION_CL = \
 	%D%/common/bytes.cl \
+	%D%/common/keep.cl \
 	%D%/common/pad.cl \
 	%D%/common/philox.cl \
 	%D%/common/pixels.cl \
@@ -32,13 +39,19 @@ CORRUPTION_CL = \
 	%D%/fog/fog.cl \
 	%D%/spatter/spatter.cl \
 	%D%/elastic_transform/elastic_transform.cl \
-	%D%/pixelate/pixelate.cl
+	%D%/pixelate/pixelate.cl \
+	%D%/focus/focus.cl \
+	%D%/fog_3d/fog_3d.cl \
+	%D%/motion_3d/motion_3d.cl \
+	%D%/light/light.cl \
+	%D%/color_quant/color_quant.cl
 CORRUPTION_CLH = $(CORRUPTION_CL:.cl=.clh)
 BUILT_SOURCES += $(CORRUPTION_CLH)
 CLEANFILES += $(CORRUPTION_CLH)
 CORRUPTION_H = \
 	%D%/common/blur.h \
 	%D%/common/corruption.h \
+	%D%/common/depth.h \
 	%D%/common/jpeg.h \
 	%D%/common/motion.h \
 	%D%/common/pad.h \
@@ -142,3 +155,42 @@ plugins_corruptions_jpeg_compression_jpeg_compression_la_SOURCES = \
 plugins_corruptions_jpeg_compression_jpeg_compression_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS)
 plugins_corruptions_jpeg_compression_jpeg_compression_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_corruptions_jpeg_compression_jpeg_compression_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_focus_focus_la_SOURCES = %D%/focus/focus.c \
+	%D%/focus/focus.h %D%/focus/focus_ref.c
+plugins_corruptions_focus_focus_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/focus
+plugins_corruptions_focus_focus_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_focus_focus_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_motion_3d_motion_3d_la_SOURCES = %D%/motion_3d/motion_3d.c \
+	%D%/motion_3d/motion_3d.h %D%/motion_3d/motion_3d_ref.c
+plugins_corruptions_motion_3d_motion_3d_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/motion_3d
+plugins_corruptions_motion_3d_motion_3d_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_motion_3d_motion_3d_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_light_light_la_SOURCES = %D%/light/light.c \
+	%D%/light/light.h %D%/light/light_ref.c
+plugins_corruptions_light_light_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/light
+plugins_corruptions_light_light_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_light_light_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_fog_3d_fog_3d_la_SOURCES = %D%/fog_3d/fog_3d.c
+plugins_corruptions_fog_3d_fog_3d_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/fog_3d
+plugins_corruptions_fog_3d_fog_3d_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_fog_3d_fog_3d_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_color_quant_color_quant_la_SOURCES = %D%/color_quant/color_quant.c
+plugins_corruptions_color_quant_color_quant_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/color_quant
+plugins_corruptions_color_quant_color_quant_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_color_quant_color_quant_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_bit_error_bit_error_la_SOURCES = %D%/bit_error/bit_error.c
+plugins_corruptions_bit_error_bit_error_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/bit_error
+plugins_corruptions_bit_error_bit_error_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_bit_error_bit_error_la_LIBADD = $(CORRUPTION_LIBS)

@@ -48,6 +48,7 @@ struct corruption {
     const char *id;
     const unsigned char *source; /* OpenCL, or NULL: runs on the host */
     size_t source_bytes;
+    int needs_depth; /* set with MOHS_CORRUPTION_DEPTH: j->depth is there */
     /* Enqueues the batch j->n from j->in to j->out. NULL: reference only. */
     void (*device)(struct job *j);
     /* Picture i of the batch, to out. */
@@ -85,6 +86,7 @@ struct job {
     uint32_t level;               /* severity - 1 */
     uint64_t seed;
     const uint8_t *rgb;
+    const float *depth; /* n * pixels, finite, > 0, or NULL */
     const uint64_t *key;
     const struct mohs_compute_api *api;
     struct mohs_program *program;
@@ -290,6 +292,26 @@ static inline void job_pictures(struct job *j, int device, uint8_t *out)
     }
 }
 
+static inline mohs_status depth_check(const struct corruption_self *self,
+                                      const struct mohs_images *in,
+                                      struct mohs_error *err)
+{
+    size_t pixels = (size_t)in->height * in->width;
+    if (!in->depth)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "%s: needs depth: a data set with depth maps, or "
+                         "mohs corrupt --depth",
+                         self->what->id);
+    for (size_t i = 0; i < in->n * pixels; i++)
+        if (!(in->depth[i] > 0) || !isfinite(in->depth[i]))
+            return mohs_fail(err, MOHS_E_ARG,
+                             "%s: depth %g of picture %zu, pixel %zu is not "
+                             "finite and above 0",
+                             self->what->id, (double)in->depth[i], i / pixels,
+                             i % pixels);
+    return MOHS_OK;
+}
+
 static inline mohs_status corruption_run(struct corruption_self *self,
                                          const struct mohs_images *in,
                                          struct mohs_images *out,
@@ -303,6 +325,11 @@ static inline mohs_status corruption_run(struct corruption_self *self,
     if (values > INT32_MAX / 4)
         return mohs_fail(err, MOHS_E_ARG, "%s: %u x %u pixels are too many",
                          self->what->id, in->width, in->height);
+    if (self->what->needs_depth) {
+        mohs_status st = depth_check(self, in, err);
+        if (st < 0)
+            return st;
+    }
     struct job j = { .self = self,
                      .profile = self->profile,
                      .width = in->width,
@@ -319,6 +346,7 @@ static inline mohs_status corruption_run(struct corruption_self *self,
     for (uint32_t i = 0; i < in->n && j.st >= 0; i += chunk) {
         j.n = in->n - i < chunk ? in->n - i : chunk;
         j.rgb = in->rgb + (size_t)i * j.values;
+        j.depth = in->depth ? in->depth + (size_t)i * j.pixels : NULL;
         j.key = in->key + i;
         job_pictures(&j, device, out->rgb + (size_t)i * j.values);
     }
@@ -420,6 +448,14 @@ static const char *const profile_names[] = { "hendrycks", "imagecorruptions",
     }
 
 #define CORRUPTION_ITEM_OF(name, flags_, text, table, type)                    \
+    CORRUPTION_ITEM_WITH(name, flags_, text, table,                            \
+                         sizeof table / sizeof *table, type)
+
+/* An item without parameters. */
+#define CORRUPTION_ITEM_PLAIN(name, flags_, text)                              \
+    CORRUPTION_ITEM_WITH(name, flags_, text, NULL, 0, struct corruption_params)
+
+#define CORRUPTION_ITEM_WITH(name, flags_, text, table, n_table, type)         \
     static mohs_status name##_create(const struct mohs_host *host,             \
                                      const void *params, void **self,          \
                                      struct mohs_error *err)                   \
@@ -441,7 +477,7 @@ static const char *const profile_names[] = { "hendrycks", "imagecorruptions",
         .id = #name,                                                           \
         .summary = text,                                                       \
         .params = table,                                                       \
-        .n_params = sizeof table / sizeof *table,                              \
+        .n_params = n_table,                                                   \
         .params_size = sizeof(type),                                           \
         .ops = &name##_ops,                                                    \
     }

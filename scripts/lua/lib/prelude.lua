@@ -68,13 +68,16 @@ local sets = {
     "brightness", "contrast", "elastic_transform", "pixelate",
     "jpeg_compression" },
   extra = { "speckle_noise", "gaussian_blur", "spatter", "saturate" },
+  three_d = { "near_focus", "far_focus", "fog_3d", "xy_motion_blur",
+    "z_motion_blur", "flash", "low_light", "iso_noise", "color_quant",
+    "bit_error" },
   quick = { "gaussian_noise", "defocus_blur", "contrast", "jpeg_compression" },
 }
 mohs.corruptions = setmetatable({}, {
   __index = function(_, name)
     local want = sets[name]
     if not want then
-      error(("no set of corruptions '%s'; there are common, extra, quick")
+      error(("no set of corruptions '%s'; there are common, extra, three_d, quick")
         :format(tostring(name)), 2)
     end
     local have, out = {}, {}
