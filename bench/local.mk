@@ -18,7 +18,7 @@ bench_train_step_SOURCES = %D%/train_step.c
 bench_train_step_LDADD = core/libtrain.la core/libdata.la core/libplugin.la \
 	core/libmodel.la core/libimage.la core/libgraph.la core/libcompute.la \
 	core/libbase.la -lpthread -lm
-EXTRA_DIST += bench/train_step.py bench/train_step.sh
+EXTRA_DIST += bench/README.md bench/train_step.py bench/train_step.sh
 
 bench_corruptions_SOURCES = %D%/corruptions.c
 bench_corruptions_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
