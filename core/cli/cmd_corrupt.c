@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "cli/cli.h"
+#include "data/data.h"
 #include "image/image.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ enum {
     OPT_SEED,
     OPT_PARAM,
     OPT_WORKERS,
+    OPT_DEPTH,
     JOBS_MAX = 512,
     WORKERS_MAX = 64
 };
@@ -25,6 +27,9 @@ static const struct cli_option options[] = {
     { "profile", OPT_PROFILE, "P", "whose constants (the parameter profile)" },
     { "seed", OPT_SEED, "N", "seed of the run (0)" },
     { "param", OPT_PARAM, "NAME=VALUE", "set a parameter (may be repeated)" },
+    { "depth", OPT_DEPTH, "DIR|FILE",
+      "depth maps, .npy or grey .png, named as the pictures are (may be "
+      "repeated)" },
     { "workers", OPT_WORKERS, "N", "threads (one per processor)" },
     { 0 },
 };
@@ -41,8 +46,8 @@ struct work {
     struct cli *c;
     struct registry *registry;
     const char *out, *profile;
-    const char *name[JOBS_MAX], *param[JOBS_MAX];
-    size_t n_names, n_params;
+    const char *name[JOBS_MAX], *param[JOBS_MAX], *depth[JOBS_MAX];
+    size_t n_names, n_params, n_depth;
     uint64_t seed, workers;
     struct job job[JOBS_MAX];
     size_t n_jobs;
@@ -74,6 +79,11 @@ static mohs_status read_options(struct cli *c, struct work *w,
         case OPT_WORKERS:
             RET_IF_ERR(
                 opt_u64(c, "workers", value, 1, WORKERS_MAX, &w->workers, err));
+            break;
+        case OPT_DEPTH:
+            if (w->n_depth == JOBS_MAX)
+                return mohs_fail(err, MOHS_E_ARG, "corrupt: too many --depth");
+            w->depth[w->n_depth++] = value;
             break;
         default:
             if (w->n_params == JOBS_MAX || !strchr(value, '='))
@@ -114,12 +124,10 @@ static mohs_status add_job(struct work *w, const char *text,
     if (ops->flags & MOHS_CORRUPTION_TEXT)
         return mohs_fail(err, MOHS_E_ARG, "%s: corrupts texts, not pictures",
                          it->item->id);
-    if (ops->flags & MOHS_CORRUPTION_DEPTH)
-        return mohs_fail(
-            err, MOHS_E_UNSUPPORTED,
-            "%s: needs depth, which loose pictures do not have; use "
-            "a data set with depth in a recipe",
-            it->item->id);
+    if ((ops->flags & MOHS_CORRUPTION_DEPTH) && !w->n_depth)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "%s: needs depth maps: give --depth DIR|FILE",
+                         it->item->id);
     size_t i = 0;
     while (i < w->n_jobs && w->job[i].item != it)
         i++;
@@ -319,6 +327,73 @@ static void work_free(struct work *w)
     free(w->fail);
 }
 
+/* ---- depth ---- */
+
+static bool needs_depth(const struct job *j)
+{
+    const struct mohs_corruption_ops *ops = j->item->item->ops;
+    return ops->flags & MOHS_CORRUPTION_DEPTH;
+}
+
+/* The map of a picture among what --depth gave: a file of its stem, or the
+ * one file given for the one picture; malloc'ed. */
+static char *depth_path(const struct work *w, const char *image)
+{
+    char *stem = path_stem(image), *found = NULL;
+    for (size_t i = 0; i < w->n_depth && !found; i++) {
+        const char *from = w->depth[i];
+        if (dir_exists(from)) {
+            found = data_depth_in(from, path_base(image));
+        } else {
+            char *own = path_stem(from);
+            if (!strcmp(own, stem) || (w->n_depth == 1 && w->n_images == 1))
+                found = xstrdup(from);
+            free(own);
+        }
+    }
+    free(stem);
+    return found;
+}
+
+/* The map over the upright picture, nearest values; NULL when no corruption
+ * needs one. A map lies over the picture as stored and is turned with it. */
+static mohs_status depth_over(const struct work *w, const char *image,
+                              const struct image *im, float **out,
+                              struct mohs_error *err)
+{
+    uint32_t dw, dh, pw, ph;
+    unsigned turn;
+    bool need = false;
+    float *d;
+    *out = NULL;
+    for (size_t k = 0; k < w->n_jobs; k++)
+        need |= needs_depth(&w->job[k]);
+    if (!need)
+        return MOHS_OK;
+    char *path = depth_path(w, image);
+    if (!path)
+        return mohs_fail(err, MOHS_E_IO,
+                         "%s: --depth has no map (.npy or .png) of that name",
+                         image);
+    mohs_status st = data_depth(path, &dw, &dh, &d, err);
+    free(path);
+    RET_IF_ERR(st);
+    st = image_orientation(image, &turn, &pw, &ph, err);
+    if (st >= 0)
+        *out = try_calloc((size_t)im->width * im->height, sizeof **out, image,
+                          err);
+    for (uint32_t y = 0; *out && y < im->height; y++)
+        for (uint32_t x = 0; x < im->width; x++) {
+            uint32_t sx = x, sy = y;
+            image_turned_from(turn, pw, ph, &sx, &sy);
+            sx = (uint32_t)((2 * (uint64_t)sx + 1) * dw / (2 * (uint64_t)pw));
+            sy = (uint32_t)((2 * (uint64_t)sy + 1) * dh / (2 * (uint64_t)ph));
+            (*out)[(size_t)y * im->width + x] = d[(size_t)sy * dw + sx];
+        }
+    free(d);
+    return st < 0 || *out ? st : MOHS_E_NOMEM;
+}
+
 /* ---- doing it ---- */
 
 static char *out_path(const struct work *w, const char *image,
@@ -332,8 +407,8 @@ static char *out_path(const struct work *w, const char *image,
 }
 
 static mohs_status one_file(const struct work *w, const char *path,
-                            const struct image *im, const struct job *j,
-                            void *self, uint32_t severity,
+                            const struct image *im, const float *depth,
+                            const struct job *j, void *self, uint32_t severity,
                             struct mohs_error *err)
 {
     const struct mohs_corruption_ops *ops = j->item->item->ops;
@@ -344,7 +419,7 @@ static mohs_status one_file(const struct work *w, const char *path,
     if (!out.rgb)
         return MOHS_E_NOMEM;
     struct mohs_images from = { sizeof from, 1,    im->height, im->width,
-                                im->rgb,     &key, NULL };
+                                im->rgb,     &key, depth };
     struct mohs_images to = from;
     to.rgb = out.rgb;
     err->text[0] = 0;
@@ -367,12 +442,16 @@ static mohs_status one_image(const struct work *w, size_t i, unsigned worker,
                              struct mohs_error *err)
 {
     struct image im = { 0 };
+    float *depth = NULL;
     mohs_status st = image_read(w->image[i], 0, &im, err);
+    if (st >= 0)
+        st = depth_over(w, w->image[i], &im, &depth, err);
     for (size_t k = 0; k < w->n_jobs && st >= 0; k++)
         for (uint32_t s = 1; s <= 5 && st >= 0; s++)
             if (w->job[k].severity[s])
-                st = one_file(w, w->image[i], &im, &w->job[k],
+                st = one_file(w, w->image[i], &im, depth, &w->job[k],
                               w->job[k].self[worker], s, err);
+    free(depth);
     image_free(&im);
     return st;
 }
@@ -483,14 +562,18 @@ const struct cli_command command_corrupt = {
     .summary = "corrupt pictures and write them as PNG",
     .usage =
         "IMAGE|DIR... -c NAME[:SEVERITY][,NAME...] --out DIR [--profile P] "
-        "[--seed N] [--param NAME=VALUE]",
+        "[--seed N] [--param NAME=VALUE] [--depth DIR|FILE]",
     .options = options,
     .details =
         "Writes DIR/<stem>.<name>.<severity>.png for every picture (PNG, JPEG, "
         "WebP; the EXIF orientation is applied), all five severities when none "
         "is "
         "given, and prints the paths. What is random depends on the seed, the "
-        "corruption, the severity and the picture's file name only. A picture "
+        "corruption, the severity and the picture's file name only. Corruptions of "
+        "depth take maps from --depth, a folder or files named as the pictures "
+        "are: NPY arrays or grey PNG (16 bits: millimetres), larger is "
+        "farther, over the picture as stored (EXIF turns both), resized to "
+        "the nearest value. A picture "
         "that cannot be read is reported and the others are still done.",
     .run = run,
 };

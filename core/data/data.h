@@ -13,7 +13,7 @@ struct data_image {
     const char *path; /* absolute or relative to the working directory */
     uint64_t key;     /* hash_str64(id): names the random streams */
     uint32_t label;   /* class index, or UINT32_MAX */
-    const char *depth_path; /* 16-bit PNG or NULL */
+    const char *depth_path; /* for data_depth(), or NULL */
 };
 
 struct data_text {
@@ -47,10 +47,18 @@ mohs_status data_coco(const char *images, const char *json,
  * folder has one, else the folder names), files in byte order. */
 mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
                         struct mohs_error *err);
-/* 16-bit grey PNG depth in millimetres; metres out, malloc'ed. 0, which means
- * "not measured", is refused. */
+/* A depth map, malloc'ed: a grey PNG of 16 bits (millimetres; metres out) or
+ * 8 (as it is), or an NPY array (as it is) of f4, f8, u1, u2, u4 or i4. What
+ * is not finite and above 0, as 0 for "not measured", is refused. */
 mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
                        float **out, struct mohs_error *err);
+/* The map of picture `name` in a folder: name's ending becomes .npy or .png.
+ * malloc'ed; NULL when there is none. */
+char *data_depth_in(const char *dir, const char *name);
+/* Gives every image the map of its name in `dir`, below the same folders or
+ * beside each other. Fails when one is missing. */
+mohs_status dataset_depth(struct dataset *d, const char *dir,
+                          struct mohs_error *err);
 /* What `mohs data check DIR` prints (stdout); fails when something is
  * missing. */
 mohs_status data_check(const char *dir, bool json, struct mohs_error *err);

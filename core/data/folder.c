@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Image folders (one subfolder per class), depth maps, and what readers
- * share. */
+/* Image folders (one subfolder per class) and what readers share. */
 #include "config.h"
 
 #include "data/data.h"
@@ -9,7 +8,6 @@
 #include <string.h>
 
 #include "data/dataset.h"
-#include "image/image.h"
 
 struct dataset *dataset_new(const char *name, const char *root)
 {
@@ -152,33 +150,4 @@ out:
     strv_free(entry);
     dataset_free(d);
     return st;
-}
-
-mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
-                       float **out, struct mohs_error *err)
-{
-    char *data;
-    size_t n;
-    uint16_t *raw;
-    RET_IF_ERR(file_read(path, (size_t)1 << 30, &data, &n, err));
-    mohs_status st = image_decode_png16(data, n, path, width, height, &raw, err);
-    free(data);
-    if (st < 0)
-        return st;
-    size_t count = (size_t)*width * *height;
-    float *d = try_calloc(count, sizeof *d, path, err);
-    for (size_t i = 0; d && i < count; i++) {
-        d[i] = (float)raw[i] / 1000.0f;
-        if (!raw[i]) {
-            st = mohs_fail(err, MOHS_E_FORMAT, "%s: depth 0 at pixel %zu", path, i);
-            break;
-        }
-    }
-    free(raw);
-    if (!d || st < 0) {
-        free(d);
-        return st < 0 ? st : MOHS_E_NOMEM;
-    }
-    *out = d;
-    return MOHS_OK;
 }

@@ -133,20 +133,79 @@ static mohs_status content_hashes(struct eval *e, struct eval_data *d,
     return st;
 }
 
+static mohs_status hash_depth(void *user, size_t i, struct mohs_error *err)
+{
+    struct decode *w = user;
+    const struct data_image *im = &w->d->set->image[i];
+    char *data;
+    size_t n;
+    if (!im->depth_path)
+        return mohs_fail(err, MOHS_E_ARG, "image %s has no depth map", im->id);
+    RET_IF_ERR(file_read(im->depth_path, 0, &data, &n, err));
+    w->content[i] = hash_bytes(data, n);
+    free(data);
+    return MOHS_OK;
+}
+
+/* Of the maps that the cell's corruption sees; *out NULL when it sees none,
+ * else the caller's to free. */
+static mohs_status depth_hashes(struct eval *e, const struct eval_cell *c,
+                                struct hash128 **out, struct mohs_error *err)
+{
+    const struct mohs_corruption_ops *ops =
+        c->corruption.item ? c->corruption.item->item->ops : NULL;
+    size_t n = c->data->set->n_images;
+    *out = NULL;
+    if (!ops || !(ops->flags & MOHS_CORRUPTION_DEPTH))
+        return MOHS_OK;
+    *out = try_calloc(n, sizeof **out, "hashes", err);
+    if (!*out)
+        return MOHS_E_NOMEM;
+    struct decode w = { .d = c->data, .content = *out };
+    mohs_status st = pool_run(e->pool, n, hash_depth, &w, err);
+    if (st < 0) {
+        free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
 /* ---- corruption ---- */
 
-static mohs_status read_depth(const struct data_image *im, uint32_t height,
-                              uint32_t width, float *out, struct mohs_error *err)
+/* The size of the picture that a map lies over; only its shape matters. */
+static mohs_status picture_size(const struct data_image *im,
+                                const struct preprocess *p, uint32_t *w,
+                                uint32_t *h, struct mohs_error *err)
 {
-    uint32_t w, h;
+    unsigned o;
+    *w = p->width;
+    *h = p->height;
+    return p->resize_height ? MOHS_OK
+                            : image_orientation(im->path, &o, w, h, err);
+}
+
+/* The map of an image, resized and cropped as its pixels are; each pixel the
+ * one whose centre is nearest. Beyond a border the border goes on. */
+static mohs_status read_depth(const struct data_image *im,
+                              const struct preprocess *p, float *out,
+                              struct mohs_error *err)
+{
+    uint32_t w, h, rw, rh;
+    int32_t x0, y0;
     float *d;
     if (!im->depth_path)
         return mohs_fail(err, MOHS_E_ARG, "image %s has no depth map", im->id);
+    RET_IF_ERR(picture_size(im, p, &w, &h, err));
+    preprocess_window(p, w, h, &rw, &rh, &x0, &y0);
     RET_IF_ERR(data_depth(im->depth_path, &w, &h, &d, err));
-    for (uint32_t y = 0; y < height; y++)
-        for (uint32_t x = 0; x < width; x++)
-            out[(size_t)y * width + x] =
-                d[(size_t)((uint64_t)y * h / height) * w + (uint64_t)x * w / width];
+    for (uint32_t y = 0; y < p->height; y++)
+        for (uint32_t x = 0; x < p->width; x++) {
+            int64_t cx = (2 * ((int64_t)x + x0) + 1) * w / (2 * (int64_t)rw);
+            int64_t cy = (2 * ((int64_t)y + y0) + 1) * h / (2 * (int64_t)rh);
+            cx = cx < 0 ? 0 : cx < w ? cx : w - 1;
+            cy = cy < 0 ? 0 : cy < h ? cy : h - 1;
+            out[(size_t)y * p->width + x] = d[(size_t)cy * w + (size_t)cx];
+        }
     free(d);
     return MOHS_OK;
 }
@@ -200,8 +259,8 @@ static mohs_status corrupt(struct corruptor *c, const struct eval_data *d,
         depth = try_calloc(n, bytes / 3 * sizeof *depth, "depth", err);
         st = depth ? MOHS_OK : MOHS_E_NOMEM;
         for (uint32_t i = 0; st >= 0 && i < n; i++)
-            st = read_depth(&d->set->image[index[i]], p->height, p->width,
-                            depth + i * bytes / 3, err);
+            st = read_depth(&d->set->image[index[i]], p, depth + i * bytes / 3,
+                            err);
         if (st < 0)
             goto out;
     }
@@ -263,8 +322,10 @@ static void image_base(const struct eval *e, const struct eval_cell *c,
     }
 }
 
+/* depth: hashes of the maps, or NULL. */
 static struct hash128 image_key(struct hash128 base, const struct eval_data *d,
-                                size_t i, bool seeded)
+                                const struct hash128 *depth, size_t i,
+                                bool seeded)
 {
     struct hasher *h = hasher_new();
     hasher_u64(h, base.hi);
@@ -272,6 +333,10 @@ static struct hash128 image_key(struct hash128 base, const struct eval_data *d,
     hasher_u64(h, d->content[i].hi);
     hasher_u64(h, d->content[i].lo);
     hasher_u64(h, seeded ? d->set->image[i].key : 0);
+    if (depth) {
+        hasher_u64(h, depth[i].hi);
+        hasher_u64(h, depth[i].lo);
+    }
     return hasher_end(h);
 }
 
@@ -387,13 +452,16 @@ mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
 {
     size_t n = c->data->set->n_images;
     uint32_t dim = encoder_info(c->model->encoder)->embed_dim, *missing, n_missing;
+    struct hash128 *depth;
     RET_IF_ERR(content_hashes(e, c->data, err));
+    RET_IF_ERR(depth_hashes(e, c, &depth, err));
     struct hasher *h = hasher_new();
     image_base(e, c, h);
     struct hash128 base = hasher_end(h);
     struct hash128 *key = xcalloc(n, sizeof *key);
     for (size_t i = 0; i < n; i++)
-        key[i] = image_key(base, c->data, i, c->corruption.item != NULL);
+        key[i] = image_key(base, c->data, depth, i, c->corruption.item != NULL);
+    free(depth);
     mohs_status st = lookup_all(e, key, n, dim, out, &missing, &n_missing, err);
     if (st >= 0 && n_missing) {
         note(e, c, "images", base);

@@ -71,6 +71,17 @@ unsigned exif_orientation(const uint8_t *tiff, size_t n)
     return 1;
 }
 
+void image_turned_from(unsigned o, uint32_t width, uint32_t height,
+                       uint32_t *x, uint32_t *y)
+{
+    // Source column runs backwards for 2, 3, 7, 8; source row for 3, 4, 6, 7.
+    bool back_x = o == 2 || o == 3 || o == 7 || o == 8;
+    bool back_y = o == 3 || o == 4 || o == 6 || o == 7;
+    uint32_t sx = o >= 5 ? *y : *x, sy = o >= 5 ? *x : *y;
+    *x = back_x ? width - 1 - sx : sx;
+    *y = back_y ? height - 1 - sy : sy;
+}
+
 /* Turns and mirrors so that the picture stands as EXIF orientation o says. */
 static mohs_status orient(struct image *im, unsigned o, const char *name,
                           struct mohs_error *err)
@@ -81,14 +92,10 @@ static mohs_status orient(struct image *im, unsigned o, const char *name,
     uint32_t w = im->width, h = im->height;
     struct image to;
     RET_IF_ERR(image_alloc(&to, swap ? h : w, swap ? w : h, name, err));
-    // Source column runs backwards for 2, 3, 7, 8; source row for 3, 4, 6, 7.
-    bool back_x = o == 2 || o == 3 || o == 7 || o == 8;
-    bool back_y = o == 3 || o == 4 || o == 6 || o == 7;
     for (uint32_t y = 0; y < to.height; y++) {
         for (uint32_t x = 0; x < to.width; x++) {
-            uint32_t sx = swap ? y : x, sy = swap ? x : y;
-            sx = back_x ? w - 1 - sx : sx;
-            sy = back_y ? h - 1 - sy : sy;
+            uint32_t sx = x, sy = y;
+            image_turned_from(o, w, h, &sx, &sy);
             memcpy(to.rgb + ((size_t)y * to.width + x) * 3,
                    im->rgb + ((size_t)sy * w + sx) * 3, 3);
         }
@@ -100,9 +107,10 @@ static mohs_status orient(struct image *im, unsigned o, const char *name,
 
 /* ---- decoding ---------------------------------------------------------- */
 
-mohs_status image_decode(const void *data, size_t n, const char *name,
-                         unsigned flags, struct image *out,
-                         struct mohs_error *err)
+/* As stored; *orientation says how it stands. */
+static mohs_status decode(const void *data, size_t n, const char *name,
+                          struct image *out, unsigned *orientation,
+                          struct mohs_error *err)
 {
     static const uint8_t png[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
     static const uint8_t jpeg[3] = { 0xff, 0xd8, 0xff };
@@ -119,11 +127,41 @@ mohs_status image_decode(const void *data, size_t n, const char *name,
     else
         st = mohs_fail(err, MOHS_E_FORMAT, "%s: not a JPEG, PNG or WebP picture",
                        name);
-    if (st >= 0 && !(flags & IMAGE_KEEP_ORIENTATION))
-        st = orient(out, d.orientation, name, err);
+    *orientation = d.orientation;
     if (st < 0)
         image_free(out);
     return st;
+}
+
+mohs_status image_decode(const void *data, size_t n, const char *name,
+                         unsigned flags, struct image *out,
+                         struct mohs_error *err)
+{
+    unsigned o;
+    RET_IF_ERR(decode(data, n, name, out, &o, err));
+    mohs_status st = flags & IMAGE_KEEP_ORIENTATION ? MOHS_OK
+                                                    : orient(out, o, name, err);
+    if (st < 0)
+        image_free(out);
+    return st;
+}
+
+mohs_status image_orientation(const char *path, unsigned *orientation,
+                              uint32_t *width, uint32_t *height,
+                              struct mohs_error *err)
+{
+    char *data;
+    size_t n;
+    struct image im;
+    RET_IF_ERR(file_read(path, FILE_MAX_BYTES, &data, &n, err));
+    mohs_status st = decode(data, n, path, &im, orientation, err);
+    free(data);
+    if (st < 0)
+        return st;
+    *width = im.width;
+    *height = im.height;
+    image_free(&im);
+    return MOHS_OK;
 }
 
 mohs_status image_read(const char *path, unsigned flags, struct image *out,

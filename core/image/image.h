@@ -28,6 +28,14 @@ mohs_status image_read(const char *path, unsigned flags, struct image *out,
 mohs_status image_decode(const void *data, size_t n, const char *name,
                          unsigned flags, struct image *out,
                          struct mohs_error *err);
+/* A file's EXIF orientation, 1..8, and its size as stored. Decodes it. */
+mohs_status image_orientation(const char *path, unsigned *orientation,
+                              uint32_t *width, uint32_t *height,
+                              struct mohs_error *err);
+/* From pixel (*x, *y) of an upright picture to the one it has in the picture
+ * of width x height as stored. */
+void image_turned_from(unsigned orientation, uint32_t width, uint32_t height,
+                       uint32_t *x, uint32_t *y);
 void image_free(struct image *im);
 /* Atomic write. */
 mohs_status image_write_png(const char *path, const struct image *im,

@@ -25,11 +25,24 @@ static int push_data(lua_State *L, struct dataset *d, const char *label)
     return 1;
 }
 
-/* coco{images=, captions=, [name=], [limit=], [captions_per_image=]} -> data
+/* Depth maps for d from folder `depth` of the script, if it is not NULL; d is
+ * freed when that fails. */
+static void add_depth(lua_State *L, struct dataset *d, const char *depth)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    if (!depth || dataset_depth(d, depth, &err) >= 0)
+        return;
+    dataset_free(d);
+    raise(L, &err);
+}
+
+/* coco{images=, captions=, [depth=], [name=], [limit=],
+ * [captions_per_image=]} -> data
  * [-1, +1, e] */
 static int l_coco(lua_State *L)
 {
-    static const char *const known[] = { "images", "captions", "name", "limit",
+    static const char *const known[] = { "images", "captions", "depth",
+                                         "name", "limit",
                                          "captions_per_image", NULL };
     struct mohs_error err = MOHS_ERROR_INIT;
     struct dataset *d;
@@ -45,15 +58,19 @@ static int l_coco(lua_State *L)
         return luaL_error(L, "data.coco: fields 'images' and 'captions' are needed");
     images = push_path(L, images, true);
     captions = push_path(L, captions, true);
+    const char *depth = field_string(L, 1, "depth", NULL);
+    if (depth)
+        depth = push_path(L, depth, true);
     if (data_coco(images, captions, (uint32_t)per, (size_t)limit, &d, &err) < 0)
         return raise(L, &err);
+    add_depth(L, d, depth);
     return push_data(L, d, name);
 }
 
-/* folder{dir=, [name=], [limit=]} -> data  [-1, +1, e] */
+/* folder{dir=, [depth=], [name=], [limit=]} -> data  [-1, +1, e] */
 static int l_folder(lua_State *L)
 {
-    static const char *const known[] = { "dir", "name", "limit", NULL };
+    static const char *const known[] = { "dir", "depth", "name", "limit", NULL };
     struct mohs_error err = MOHS_ERROR_INIT;
     struct dataset *d;
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -64,8 +81,12 @@ static int l_folder(lua_State *L)
     double limit = field_number(L, 1, "limit", 0, 0, 1e12);
     if (!dir)
         return luaL_error(L, "data.folder: field 'dir' is needed");
+    const char *depth = field_string(L, 1, "depth", NULL);
+    if (depth)
+        depth = push_path(L, depth, true);
     if (data_folder(push_path(L, dir, true), (size_t)limit, &d, &err) < 0)
         return raise(L, &err);
+    add_depth(L, d, depth);
     return push_data(L, d, name);
 }
 

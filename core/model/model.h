@@ -112,6 +112,12 @@ mohs_status preprocess_from(const struct mohs_weights *w,
  * that does not come out as height x width (nothing crops it) is refused. */
 mohs_status preprocess_pixels(const struct preprocess *p, const struct image *in,
                               struct image *out, struct mohs_error *err);
+/* The same geometry for what lies over a picture of width x height pixels,
+ * such as a depth map: pixel (x, y) of the result is pixel (x + *x0, y + *y0)
+ * of the picture resized to *w x *h, which may be outside. */
+void preprocess_window(const struct preprocess *p, uint32_t width,
+                       uint32_t height, uint32_t *w, uint32_t *h, int32_t *x0,
+                       int32_t *y0);
 /* Stable hash of the profile and all its numbers. */
 struct hash128 preprocess_hash(const struct preprocess *p);
 

@@ -284,6 +284,16 @@ mohs_status preprocess_pixels(const struct preprocess *p, const struct image *in
     return st;
 }
 
+void preprocess_window(const struct preprocess *p, uint32_t width,
+                       uint32_t height, uint32_t *w, uint32_t *h, int32_t *x0,
+                       int32_t *y0)
+{
+    struct image in = { width, height, NULL };
+    resized(p, &in, w, h);
+    *x0 = crop_start(*w, p->width);
+    *y0 = crop_start(*h, p->height);
+}
+
 struct hash128 preprocess_hash(const struct preprocess *p)
 {
     struct hasher *h = hasher_new();

@@ -53,12 +53,13 @@ function item:at(severity) end
 ---@class mohs.readers
 mohs.data = {}
 ---COCO captions JSON. limit: the first so many images; captions_per_image: the
----first so many captions; 0: all.
----@param o { images: string, captions: string, name?: string, limit?: integer, captions_per_image?: integer }
+---first so many captions; 0: all. depth: a folder of depth maps, .npy or .png,
+---named as the pictures are.
+---@param o { images: string, captions: string, depth?: string, name?: string, limit?: integer, captions_per_image?: integer }
 ---@return mohs.Data
 function mohs.data.coco(o) end
 ---A folder of class folders.
----@param o { dir: string, name?: string, limit?: integer }
+---@param o { dir: string, depth?: string, name?: string, limit?: integer }
 ---@return mohs.Data
 function mohs.data.folder(o) end
 ---Renders the default data set unless this very set is there; returns `out`.
