@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Depth as the 3D common corruptions take it: a number in 0..1 that grows
- * with distance, made of maps in any unit.
+ * Depth as the 3D common corruptions take it: a number above 0, at most 1,
+ * that grows with distance, made of maps in any unit, one of three ways.
  *
- * The published generator divides Taskonomy's maps (1/512 m) by 8000, that is
- * metres by 15.625, and sets what is not below 1 to the largest value that
- * is; for ImageNet it inverts MiDaS' 16-bit inverse depth, 1 / (m / 512),
- * and cuts at 0.5: nearest, 65535, is about 1/128. A map in any unit fits
- * neither, so by default the farthest point of the picture is 1.
+ * picture: the farthest point of the picture is 1. Blur depends on ratios of
+ *   depths only, so this is the choice where ratios are right.
+ * metres: as the published generator takes Taskonomy's maps (1/512 m, divided
+ *   by 8000): metres by 15.625, what is not below 1 becomes the largest value
+ *   that is.
+ * midas: as it takes MiDaS' maps for ImageNet. These are inverse depth
+ *   stretched to 0..65535, m; d = 1 / (m / 512 + 1e-6), at most 0.5. Here m is
+ *   made of the map, so a unit does not matter: the nearest point is 1 / 128,
+ *   the farthest 0.5.
  */
 #ifndef CORRUPTIONS_DEPTH_H
 #define CORRUPTIONS_DEPTH_H
@@ -24,29 +28,17 @@ struct depth_params {
 static const char *const depth_scale_names[] = { "picture", "metres", "midas",
                                                  NULL };
 
-#define DEPTH_PARAM_SCALE                                                  \
-    { "scale",                                                             \
-      "depth 1 is: the picture's farthest point; 15.625 m, as for "        \
-      "Taskonomy; 128 times the nearest, cut at 0.5, as for ImageNet's "   \
-      "MiDaS maps",                                                        \
-      MOHS_P_CHOICE,                                                       \
-      offsetof(struct depth_params, scale),                                \
-      DEPTH_PICTURE,                                                       \
-      0,                                                                   \
-      N_DEPTH_SCALES - 1,                                                  \
-      depth_scale_names,                                                   \
+#define DEPTH_PARAM_SCALE(def)                                              \
+    { "scale",                                                              \
+      "depth 1 is: the picture's farthest point; 15.625 metres; or inverse " \
+      "depth is stretched as MiDaS' maps are",                              \
+      MOHS_P_CHOICE,                                                        \
+      offsetof(struct depth_params, scale),                                 \
+      def,                                                                  \
+      0,                                                                    \
+      N_DEPTH_SCALES - 1,                                                   \
+      depth_scale_names,                                                    \
       NULL }
-
-/* Normalised depth is min(depth * gain, cap). */
-struct depth_range {
-    float gain, cap;
-};
-
-static inline float depth_of(struct depth_range r, float depth)
-{
-    float d = depth * r.gain;
-    return d < r.cap ? d : r.cap;
-}
 
 static inline void depth_ends(const struct job *j, uint32_t n, float *least,
                               float *most)
@@ -59,23 +51,50 @@ static inline void depth_ends(const struct job *j, uint32_t n, float *least,
     }
 }
 
-static inline struct depth_range depth_range_of(const struct job *j, uint32_t n)
+static inline void depth_in_metres(float *d, uint32_t n)
 {
-    const float *d = j->depth + (size_t)n * j->pixels;
+    float most = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        d[i] /= 15.625f;
+        most = d[i] < 1 && d[i] > most ? d[i] : most;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        d[i] = d[i] < 1 ? d[i] : most > 0 ? most : 1;
+}
+
+static inline void depth_as_midas(float *d, uint32_t n, double least,
+                                  double most)
+{
+    double span = 1 / least - 1 / most;
+    for (uint32_t i = 0; i < n; i++) {
+        double m = span > 0 ? (1 / d[i] - 1 / most) / span * 65535 : 0;
+        d[i] = (float)fmin(1 / (m / 512 + 1e-6), 0.5);
+    }
+}
+
+/* Of picture n, normalised, to `out`: for kernel and reference alike. */
+static inline void depth_make(const struct job *j, uint32_t n, float *out)
+{
     const struct depth_params *p = j->self->own;
     float least, most;
+    memcpy(out, j->depth + (size_t)n * j->pixels, j->pixels * sizeof *out);
     depth_ends(j, n, &least, &most);
-    if (p->scale == DEPTH_PICTURE)
-        return (struct depth_range) { 1 / most, 1 };
-    if (p->scale == DEPTH_MIDAS)
-        return (struct depth_range) { 1 / (128 * least), 0.5f };
-    struct depth_range r = { 1 / 15.625f, 0 };
-    for (uint32_t i = 0; i < j->pixels; i++)
-        if (d[i] * r.gain < 1 && d[i] * r.gain > r.cap)
-            r.cap = d[i] * r.gain;
-    if (r.cap == 0)
-        r.cap = 1;
-    return r;
+    if (p->scale == DEPTH_METRES)
+        depth_in_metres(out, j->pixels);
+    else if (p->scale == DEPTH_MIDAS)
+        depth_as_midas(out, j->pixels, least, most);
+    else
+        for (uint32_t i = 0; i < j->pixels; i++)
+            out[i] /= most;
+}
+
+/* All of the job's; NULL after a failure. */
+static inline float *depth_all(struct job *j)
+{
+    float *d = job_scratch(j, (size_t)j->n * j->pixels, sizeof *d);
+    for (uint32_t i = 0; d && i < j->n; i++)
+        depth_make(j, i, d + (size_t)i * j->pixels);
+    return d;
 }
 
 /* Keeps a copy of the parameters in self->own; free() closes. */
@@ -97,12 +116,13 @@ static inline mohs_status depth_open(struct corruption_self *s,
     return own_params(s, params, sizeof(struct depth_params), err);
 }
 
-static inline struct mohs_buffer *depth_upload(struct job *j, int slot)
+static inline struct mohs_buffer *depth_upload(struct job *j, int slot,
+                                               const float *depth)
 {
-    size_t bytes = (size_t)j->n * j->pixels * sizeof *j->depth;
+    size_t bytes = (size_t)j->n * j->pixels * sizeof *depth;
     struct mohs_buffer *b = job_buffer(j, slot, bytes + DEVICE_SLACK);
     if (j->st >= 0)
-        j->st = j->api->write(b, 0, j->depth, bytes, j->err);
+        j->st = j->api->write(b, 0, depth, bytes, j->err);
     return b;
 }
 

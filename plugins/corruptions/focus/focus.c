@@ -26,14 +26,12 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void quantiles(struct job *j, uint32_t n, struct focus *f)
+static void quantiles(struct job *j, const float *depth, struct focus *f)
 {
-    const float *depth = j->depth + (size_t)n * j->pixels;
     float *d = job_scratch(j, j->pixels, sizeof *d);
     if (!d)
         return;
-    for (uint32_t i = 0; i < j->pixels; i++)
-        d[i] = depth_of(f->range, depth[i]);
+    memcpy(d, depth, j->pixels * sizeof *d);
     qsort(d, j->pixels, sizeof *d, by_value);
     for (int k = 0; k < FOCUS_LAYERS; k++) {
         double at = k / 8.0 * (j->pixels - 1);
@@ -45,13 +43,12 @@ static void quantiles(struct job *j, uint32_t n, struct focus *f)
     f->value[FOCUS_LAYERS - 1] += 1e-4f;
 }
 
-void focus_plan(struct job *j, uint32_t n, int far, struct focus *f)
+void focus_plan(struct job *j, const float *depth, int far, struct focus *f)
 {
     double most = j->width > j->height ? j->width : j->height;
     double aperture = j->level + 1 + (far ? 0.5 : 2);
     memset(f, 0, sizeof *f);
-    f->range = depth_range_of(j, n);
-    quantiles(j, n, f);
+    quantiles(j, depth, f);
     for (int k = 0; k < FOCUS_LAYERS; k++) {
         double q = fmax(f->value[k], 1e-4), to = f->value[far ? 7 : 0];
         f->sigma[k] = fmin(aperture * fabs(q - to) / q, most);
@@ -70,13 +67,13 @@ void focus_weights(const struct focus *f, int layer, float *w)
         w[i + reach] = (float)((reach ? exp(-i * i / (2 * s * s)) : 1) / sum);
 }
 
-static void picture(struct job *j, uint32_t n, int far,
+static void picture(struct job *j, uint32_t n, int far, const float *from,
                     struct mohs_buffer *depth)
 {
     enum { WEIGHT = 1, WORK, SUM };
     struct focus f;
     uint32_t pitch = groups_of(j->row, 16) * 16, taps = 0;
-    focus_plan(j, n, far, &f);
+    focus_plan(j, from + (size_t)n * j->pixels, far, &f);
     for (int k = 0; k < FOCUS_LAYERS; k++)
         taps += 2 * f.reach[k] + 1;
     float *w = job_scratch(j, FOCUS_LAYERS + taps, sizeof *w);
@@ -98,8 +95,7 @@ static void picture(struct job *j, uint32_t n, int far,
                 BUF(work), BUF(weight), U32(at), I32((int32_t)f.reach[k]),
                 U32(j->row), I32((int32_t)j->height), U32(pitch), U32(n));
         job_run(j, "focus_rows", j->height, 1, 1, BUF(work), BUF(sum),
-                BUF(weight), BUF(depth), F32(f.range.gain), F32(f.range.cap),
-                U32(at), I32((int32_t)f.reach[k]), I32((int32_t)k),
+                BUF(weight), BUF(depth), U32(at), I32((int32_t)f.reach[k]), I32((int32_t)k),
                 I32((int32_t)j->width), U32(pitch), U32(n));
     }
     job_run(j, "focus_store", j->height, 1, 1, BUF(sum), BUF(j->out),
@@ -108,9 +104,10 @@ static void picture(struct job *j, uint32_t n, int far,
 
 static void device(struct job *j, int far)
 {
-    struct mohs_buffer *depth = depth_upload(j, 0);
+    float *from = depth_all(j);
+    struct mohs_buffer *depth = depth_upload(j, 0, from);
     for (uint32_t n = 0; n < j->n && j->st >= 0; n++)
-        picture(j, n, far, depth);
+        picture(j, n, far, from, depth);
 }
 
 static void near_device(struct job *j)
@@ -137,7 +134,7 @@ static void far_device(struct job *j)
 
 FOCUS(near_focus, near_device);
 FOCUS(far_focus, far_device);
-static const struct mohs_param focus_params[] = { DEPTH_PARAM_SCALE };
+static const struct mohs_param focus_params[] = { DEPTH_PARAM_SCALE(DEPTH_PICTURE) };
 CORRUPTION_ITEM_OF(near_focus, MOHS_CORRUPTION_DEPTH,
                    "in focus nearby, blurred behind (3D common corruptions)",
                    focus_params, struct depth_params);

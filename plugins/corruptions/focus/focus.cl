@@ -34,9 +34,8 @@ static inline float focus_part(__global const float *value, int k, float d)
 
 __kernel void focus_rows(__global const float *work, __global float *sum,
                          __global const float *weight,
-                         __global const float *depth, float gain, float cap,
-                         uint at, int reach, int layer, int width, uint pitch,
-                         uint n)
+                         __global const float *depth, uint at, int reach,
+                         int layer, int width, uint pitch, uint n)
 {
     size_t y = get_global_id(0);
     __global const float *p = work + y * pitch;
@@ -44,7 +43,7 @@ __kernel void focus_rows(__global const float *work, __global float *sum,
         depth + ((size_t)n * get_global_size(0) + y) * width;
     __global float *q = sum + y * width * 3;
     for (int x = 0; x < width; x++) {
-        float part = focus_part(weight, layer, fmin(d[x] * gain, cap));
+        float part = focus_part(weight, layer, d[x]);
         float r = 0, g = 0, b = 0;
         if (part > 0)
             for (int k = -reach; k <= reach; k++) {

@@ -46,9 +46,12 @@ static double part(const struct focus *f, int k, float d)
 static void reference(struct job *j, uint32_t n, uint8_t *out, int far)
 {
     const uint8_t *in = j->rgb + (size_t)n * j->values;
-    const float *depth = j->depth + (size_t)n * j->pixels;
+    float *depth = job_scratch(j, j->pixels, sizeof *depth);
     struct focus f;
-    focus_plan(j, n, far, &f);
+    if (!depth)
+        return;
+    depth_make(j, n, depth);
+    focus_plan(j, depth, far, &f);
     double *work = job_scratch(j, j->values, sizeof *work);
     double *sum = job_scratch(j, j->values, sizeof *sum);
     for (uint32_t i = 0; j->st >= 0 && i < j->values; i++)
@@ -61,7 +64,7 @@ static void reference(struct job *j, uint32_t n, uint8_t *out, int far)
         focus_weights(&f, k, w);
         columns(j, in, w, reach, work);
         for (uint32_t i = 0; i < j->values; i++) {
-            double p = part(&f, k, depth_of(f.range, depth[i / 3]));
+            double p = part(&f, k, depth[i / 3]);
             if (p > 0)
                 sum[i] += p * blurred(j, work, w, reach, i / 3 % j->width,
                                       i / j->row, i % 3);

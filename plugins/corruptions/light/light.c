@@ -149,7 +149,7 @@ static void flash_device(struct job *j)
     float *near = job_scratch(j, j->n, sizeof *near), far;
     for (uint32_t i = 0; near && i < j->n; i++)
         depth_ends(j, i, &near[i], &far);
-    struct mohs_buffer *depth = depth_upload(j, SLOT_DEPTH);
+    struct mohs_buffer *depth = depth_upload(j, SLOT_DEPTH, j->depth);
     struct mohs_buffer *b = job_upload(j, SLOT_NEAR, near,
                                        j->n * sizeof *near);
     job_run(j, "light_flash", j->height, j->n, 1, BUF(j->in), BUF(j->out),
