@@ -8,3 +8,10 @@ EXTRA_DIST += tests/golden/corruptions.py tests/golden/corruptions.txt \
 	tests/golden/corruptions.bin tests/golden/corruptions_reference.py \
 	tests/golden/corruptions_ice/ice0.png tests/golden/corruptions_ice/ice1.jpg \
 	tests/golden/corruptions_ice/ice2.png
+
+check_PROGRAMS += tests/unit/test_corruptions_3d
+tests_unit_test_corruptions_3d_SOURCES = %D%/unit/test_corruptions_3d.c
+tests_unit_test_corruptions_3d_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_corruptions_3d_LDADD = $(tests_unit_test_corruptions_LDADD)
+EXTRA_DIST += tests/golden/corruptions_3d.py tests/golden/corruptions_3d.txt \
+	tests/golden/corruptions_3d.bin

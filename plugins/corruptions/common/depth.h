@@ -67,7 +67,8 @@ static inline void depth_as_midas(float *d, uint32_t n, double least,
 {
     double span = 1 / least - 1 / most;
     for (uint32_t i = 0; i < n; i++) {
-        double m = span > 0 ? (1 / d[i] - 1 / most) / span * 65535 : 0;
+        double part = span > 0 ? (1 / (double)d[i] - 1 / most) / span : 0;
+        double m = part * 65535;
         d[i] = (float)fmin(1 / (m / 512 + 1e-6), 0.5);
     }
 }
