@@ -1,10 +1,10 @@
 # recipes and their library, installed as they lie in the tree
-nobase_pkgdata_DATA += %D%/lua/recipes/quickstart.lua \
-	%D%/lua/recipes/feature_adversarial_pretraining.lua %D%/lua/mohs.meta.lua \
-	%D%/lua/lib/scenes_clip.lua
-EXTRA_DIST += %D%/lua/recipes/quickstart.lua \
-	%D%/lua/recipes/feature_adversarial_pretraining.lua %D%/lua/mohs.meta.lua \
-	%D%/lua/lib/scenes_clip.lua \
+LUA_FILES = %D%/lua/recipes/corruptions.lua \
+	%D%/lua/recipes/feature_adversarial_pretraining.lua \
+	%D%/lua/recipes/quickstart.lua \
+	%D%/lua/lib/scenes_clip.lua %D%/lua/mohs.meta.lua
+nobase_pkgdata_DATA += $(LUA_FILES)
+EXTRA_DIST += $(LUA_FILES) \
 	%D%/lua/README.md %D%/quickstart %D%/check %D%/check-devices \
 	%D%/packages
 EXTRA_DIST += scripts/setup.sh .ci/run tests/lsan.supp
