@@ -167,12 +167,12 @@ static mohs_status npy_head(const char *path, const char *head, struct npy *a,
     if (!read_shape(value_of(head, "'shape'"), a))
         return mohs_fail(err, MOHS_E_FORMAT, "%s: no shape in the NPY header",
                          path);
-    // (1, h, w) and (h, w, 1) are maps too
-    if (a->sides == 3 && a->side[0] == 1) {
+    // (h, w, 1) and (1, h, w) are maps too
+    if (a->sides == 3 && a->side[2] == 1) {
+        a->sides = 2;
+    } else if (a->sides == 3 && a->side[0] == 1) {
         a->side[0] = a->side[1];
         a->side[1] = a->side[2];
-        a->sides = 2;
-    } else if (a->sides == 3 && a->side[2] == 1) {
         a->sides = 2;
     }
     if (a->sides != 2)

@@ -198,6 +198,36 @@ want 3 "cut.png" "$mohs" $P corrupt cut.png a.png -c t_gain:1 --out o4
 [ -e o4/cut.t_gain.1.png ] && fail "corrupt: wrote something for a bad picture"
 want 3 "no .png" "$mohs" $P corrupt "$good" -c t_gain --out o
 
+# ---- corrupt --depth: two values side by side, in every form ----
+npy() { # FILE TYPE SHAPE BYTES
+    dict="{'descr': '$2', 'fortran_order': False, 'shape': $3, }"
+    printf '\223NUMPY\001\000'"\\$(printf %o ${#dict})"'\000%s'"$4" "$dict" > "$1"
+}
+D="--plugin-dir $top/tests/plugins/depth"
+mkdir d wrong
+npy d/a.npy '|u1' '(1, 2)' '\062\144'
+npy f.npy '<f4' '(1, 2, 1)' '\000\000\110\102\000\000\310\102'
+npy turned.npy '|u1' '(1, 2)' '\144\062'
+want 2 "t_depth: needs depth maps: give --depth DIR|FILE" "$mohs" $D corrupt a.png -c t_depth:1 --out o5
+want 0 '' "$mohs" $D corrupt a.png -c t_depth:1 --depth wrong --depth d --out o5
+want 0 '' "$mohs" $D corrupt a.png -c t_depth:1 --depth f.npy --out o6
+cmp -s o5/a.t_depth.1.png o6/a.t_depth.1.png || fail "depth: u1 and f4 maps differ"
+want 0 '' "$mohs" $D corrupt a.png -c t_depth:1 --depth turned.npy --out o6
+cmp -s o5/a.t_depth.1.png o6/a.t_depth.1.png && fail "depth: the map does nothing"
+want 3 "b.png: --depth has no map" "$mohs" $D corrupt a.png b.png -c t_depth:1 --depth d --out o6
+want 3 "none.npy" "$mohs" $D corrupt a.png -c t_depth:1 --depth none.npy --out o6
+npy bad.npy '|u1' '(0, 2)' ''
+want 3 "a depth map of 2 x 0 pixels" "$mohs" $D corrupt a.png -c t_depth:1 --depth bad.npy --out o6
+npy bad.npy '|u1' '(1, 2)' '\062\000'
+want 3 "depth 0 at pixel 1 is not finite and above 0" "$mohs" $D corrupt a.png -c t_depth:1 --depth bad.npy --out o6
+npy bad.npy '<f4' '(1, 1)' '\000\000\300\177'
+want 3 "depth -*nan at pixel 0 is not" "$mohs" $D corrupt a.png -c t_depth:1 --depth bad.npy --out o6
+npy bad.npy '|u1' '(2, 1, 3)' '123456'
+want 3 "one channel" "$mohs" $D corrupt a.png -c t_depth:1 --depth bad.npy --out o6
+npy bad.npy '|u1' '(4, 2)' '1234'
+want 3 "data is cut off" "$mohs" $D corrupt a.png -c t_depth:1 --depth bad.npy --out o6
+want 3 "one channel of grey" "$mohs" $D corrupt a.png -c t_depth:1 --depth b.png --out o6
+
 # ---- the rest ----
 want 3 "no.db: No such file" "$mohs" results show no.db
 want 2 "unknown 'shw' (did you mean 'show'?)" "$mohs" results shw x

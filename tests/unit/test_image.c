@@ -76,6 +76,32 @@ START_TEST(decode_as_pillow)
 }
 END_TEST
 
+/* Every upright pixel is the stored one that image_turned_from() names. */
+START_TEST(turned_from)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct image up, as;
+    unsigned o;
+    uint32_t w, h;
+    char *path = xasprintf(SRCDIR "/tests/golden/images/exif%d.jpg", _i);
+    ck_assert_msg(image_read(path, 0, &up, &e) >= 0, "%s", e.text);
+    ck_assert(image_read(path, IMAGE_KEEP_ORIENTATION, &as, &e) >= 0);
+    ck_assert_msg(image_orientation(path, &o, &w, &h, &e) >= 0, "%s", e.text);
+    ck_assert_uint_eq(o, (unsigned)_i);
+    ck_assert(w == as.width && h == as.height);
+    for (uint32_t y = 0; y < up.height; y++)
+        for (uint32_t x = 0; x < up.width; x++) {
+            uint32_t sx = x, sy = y;
+            image_turned_from(o, w, h, &sx, &sy);
+            ck_assert_mem_eq(up.rgb + 3 * ((size_t)y * up.width + x),
+                             as.rgb + 3 * ((size_t)sy * w + sx), 3);
+        }
+    image_free(&up);
+    image_free(&as);
+    free(path);
+}
+END_TEST
+
 START_TEST(orientation_as_pillow)
 {
     check_file(&golden_upright[_i], 0);
@@ -347,6 +373,7 @@ int main(void)
     Suite *s = suite_create("image");
     TCase *t = tcase_create("golden");
     tcase_add_loop_test(t, decode_as_pillow, 0, COUNT(golden_decode));
+    tcase_add_loop_test(t, turned_from, 1, 9);
     tcase_add_loop_test(t, orientation_as_pillow, 0, COUNT(golden_upright));
     tcase_add_loop_test(t, resize_as_pillow, 0, COUNT(golden_resize));
     tcase_add_loop_test(t, jpeg_bytes_as_pillow, 0, COUNT(golden_jpeg));

@@ -197,6 +197,41 @@ START_TEST(extreme_shapes)
 }
 END_TEST
 
+/* A depth map over the picture: its pixels are where Pillow's nearest
+ * neighbours are, cropped alike. */
+static const struct {
+    uint32_t shortest, fixed_w, fixed_h, side, w, h;
+} windows[] = {
+    { 24, 0, 0, 24, 37, 61 }, { 24, 0, 0, 20, 90, 41 }, { 0, 30, 26, 20, 37, 61 },
+    { 0, 24, 24, 24, 9, 13 }, { 0, 0, 0, 24, 31, 40 },
+};
+
+START_TEST(window_is_the_pictures)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct preprocess p;
+    struct image in = formula(windows[_i].w, windows[_i].h), out;
+    uint32_t w, h;
+    int32_t x0, y0;
+    ck_assert(from(NULL, windows[_i].side, &p, &e) >= 0);
+    p.filter = FILTER_NEAREST;
+    p.resize_shortest = windows[_i].shortest;
+    p.resize_width = windows[_i].fixed_w;
+    p.resize_height = windows[_i].fixed_h;
+    ck_assert_msg(preprocess_pixels(&p, &in, &out, &e) >= 0, "%s", e.text);
+    preprocess_window(&p, in.width, in.height, &w, &h, &x0, &y0);
+    for (uint32_t y = 0; y < p.height; y++)
+        for (uint32_t x = 0; x < p.width; x++) {
+            uint32_t cx = (2 * (x + (uint32_t)x0) + 1) * in.width / (2 * w);
+            uint32_t cy = (2 * (y + (uint32_t)y0) + 1) * in.height / (2 * h);
+            ck_assert_mem_eq(out.rgb + 3 * (y * p.width + x),
+                             in.rgb + 3 * (cy * in.width + cx), 3);
+        }
+    image_free(&in);
+    image_free(&out);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("preprocess");
@@ -207,6 +242,7 @@ int main(void)
     tcase_add_loop_test(t, refuses, 0, COUNT(refused));
     tcase_add_test(t, uncropped);
     tcase_add_test(t, extreme_shapes);
+    tcase_add_loop_test(t, window_is_the_pictures, 0, COUNT(windows));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
