@@ -1,6 +1,8 @@
 # tests of corruptions
 check_PROGRAMS += tests/unit/test_corruptions
-tests_unit_test_corruptions_SOURCES = %D%/unit/test_corruptions.c
+CORRUPTION_TEST = %D%/unit/corruption_test.c %D%/unit/corruption_test.h
+tests_unit_test_corruptions_SOURCES = %D%/unit/test_corruptions.c \
+	$(CORRUPTION_TEST)
 tests_unit_test_corruptions_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_corruptions_LDADD = core/libplugin.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
@@ -10,8 +12,17 @@ EXTRA_DIST += tests/golden/corruptions.py tests/golden/corruptions.txt \
 	tests/golden/corruptions_ice/ice2.png
 
 check_PROGRAMS += tests/unit/test_corruptions_3d
-tests_unit_test_corruptions_3d_SOURCES = %D%/unit/test_corruptions_3d.c
+tests_unit_test_corruptions_3d_SOURCES = %D%/unit/test_corruptions_3d.c \
+	$(CORRUPTION_TEST)
 tests_unit_test_corruptions_3d_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_corruptions_3d_LDADD = $(tests_unit_test_corruptions_LDADD)
 EXTRA_DIST += tests/golden/corruptions_3d.py tests/golden/corruptions_3d.txt \
 	tests/golden/corruptions_3d.bin
+
+check_PROGRAMS += tests/unit/test_corruptions_c_bar
+tests_unit_test_corruptions_c_bar_SOURCES = \
+	%D%/unit/test_corruptions_c_bar.c $(CORRUPTION_TEST)
+tests_unit_test_corruptions_c_bar_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_corruptions_c_bar_LDADD = $(tests_unit_test_corruptions_LDADD)
+EXTRA_DIST += tests/golden/corruptions_c_bar.py \
+	tests/golden/corruptions_c_bar.txt tests/golden/corruptions_c_bar.bin

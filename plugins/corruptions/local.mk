@@ -19,7 +19,11 @@ corruptions_LTLIBRARIES += \
 	%D%/motion_3d/motion_3d.la \
 	%D%/light/light.la \
 	%D%/color_quant/color_quant.la \
-	%D%/bit_error/bit_error.la
+	%D%/bit_error/bit_error.la \
+	%D%/waves/waves.la \
+	%D%/spectral/spectral.la \
+	%D%/sparkles/sparkles.la \
+	%D%/caustics/caustics.la
 CORRUPTION_CL = \
 	%D%/common/bytes.cl \
 	%D%/common/keep.cl \
@@ -44,12 +48,17 @@ CORRUPTION_CL = \
 	%D%/fog_3d/fog_3d.cl \
 	%D%/motion_3d/motion_3d.cl \
 	%D%/light/light.cl \
-	%D%/color_quant/color_quant.cl
+	%D%/color_quant/color_quant.cl \
+	%D%/waves/waves.cl \
+	%D%/spectral/spectral.cl \
+	%D%/sparkles/sparkles.cl \
+	%D%/caustics/caustics.cl
 CORRUPTION_CLH = $(CORRUPTION_CL:.cl=.clh)
 BUILT_SOURCES += $(CORRUPTION_CLH)
 CLEANFILES += $(CORRUPTION_CLH)
 CORRUPTION_H = \
 	%D%/common/blur.h \
+	%D%/common/c_bar.h \
 	%D%/common/corruption.h \
 	%D%/common/depth.h \
 	%D%/common/jpeg.h \
@@ -194,3 +203,31 @@ plugins_corruptions_bit_error_bit_error_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
 	-I$(builddir)/%D%/bit_error
 plugins_corruptions_bit_error_bit_error_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_corruptions_bit_error_bit_error_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_waves_waves_la_SOURCES = %D%/waves/waves.c \
+	%D%/waves/waves.h %D%/waves/waves_ref.c
+plugins_corruptions_waves_waves_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/waves
+plugins_corruptions_waves_waves_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_waves_waves_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_spectral_spectral_la_SOURCES = %D%/spectral/spectral.c \
+	%D%/spectral/spectral.h %D%/spectral/spectral_ref.c
+plugins_corruptions_spectral_spectral_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/spectral
+plugins_corruptions_spectral_spectral_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_spectral_spectral_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_sparkles_sparkles_la_SOURCES = %D%/sparkles/sparkles.c \
+	%D%/sparkles/sparkles.h %D%/sparkles/sparkles_ref.c
+plugins_corruptions_sparkles_sparkles_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/sparkles
+plugins_corruptions_sparkles_sparkles_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_sparkles_sparkles_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_caustics_caustics_la_SOURCES = %D%/caustics/caustics.c \
+	%D%/caustics/caustics.h %D%/caustics/caustics_ref.c
+plugins_corruptions_caustics_caustics_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	-I$(builddir)/%D%/caustics
+plugins_corruptions_caustics_caustics_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_caustics_caustics_la_LIBADD = $(CORRUPTION_LIBS)

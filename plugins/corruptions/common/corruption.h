@@ -110,6 +110,16 @@ static inline int make_of(const struct job *j)
     return j->profile == TINYIMAGENET ? 1 : j->profile == CIFAR ? 2 : 0;
 }
 
+/* ---- draws ---- */
+
+/* Draw `index` of picture i's stream, uniform in low..high. */
+static inline double job_draw(const struct job *j, uint32_t i, uint64_t index,
+                              double low, double high)
+{
+    return low +
+           (high - low) * (double)mohs_rng_uniform(j->seed, j->key[i], index);
+}
+
 /* ---- indices and bytes ---- */
 
 static inline int clamp_index(int i, int n)

@@ -71,13 +71,16 @@ local sets = {
   three_d = { "near_focus", "far_focus", "fog_3d", "xy_motion_blur",
     "z_motion_blur", "flash", "low_light", "iso_noise", "color_quant",
     "bit_error" },
+  c_bar = { "caustic_refraction", "inverse_sparkles", "sparkles",
+    "perlin_noise", "blue_noise_sample", "plasma_noise", "checkerboard_cutout",
+    "cocentric_sine_waves", "single_frequency_greyscale", "brownish_noise" },
   quick = { "gaussian_noise", "defocus_blur", "contrast", "jpeg_compression" },
 }
 mohs.corruptions = setmetatable({}, {
   __index = function(_, name)
     local want = sets[name]
     if not want then
-      error(("no set of corruptions '%s'; there are common, extra, three_d, quick")
+      error(("no set of corruptions '%s'; there are common, extra, c_bar, three_d, quick")
         :format(tostring(name)), 2)
     end
     local have, out = {}, {}
