@@ -23,7 +23,8 @@ corruptions_LTLIBRARIES += \
 	%D%/waves/waves.la \
 	%D%/spectral/spectral.la \
 	%D%/sparkles/sparkles.la \
-	%D%/caustics/caustics.la
+	%D%/caustics/caustics.la \
+	%D%/text/text.la
 CORRUPTION_CL = \
 	%D%/common/bytes.cl \
 	%D%/common/keep.cl \
@@ -231,3 +232,11 @@ plugins_corruptions_caustics_caustics_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
 	-I$(builddir)/%D%/caustics
 plugins_corruptions_caustics_caustics_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_corruptions_caustics_caustics_la_LIBADD = $(CORRUPTION_LIBS)
+
+plugins_corruptions_text_text_la_SOURCES = %D%/text/text.c %D%/text/text.h \
+	%D%/text/text_typos.c %D%/text/text_words.c %D%/text/wordnet.c \
+	%D%/text/wordnet.h
+plugins_corruptions_text_text_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
+	$(UTF8PROC_CFLAGS)
+plugins_corruptions_text_text_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_corruptions_text_text_la_LIBADD = $(CORRUPTION_LIBS) $(UTF8PROC_LIBS)
