@@ -26,3 +26,15 @@ tests_unit_test_corruptions_c_bar_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_corruptions_c_bar_LDADD = $(tests_unit_test_corruptions_LDADD)
 EXTRA_DIST += tests/golden/corruptions_c_bar.py \
 	tests/golden/corruptions_c_bar.txt tests/golden/corruptions_c_bar.bin
+
+check_PROGRAMS += tests/unit/test_corruptions_text tests/fuzz/fuzz_wordnet
+tests_unit_test_corruptions_text_SOURCES = %D%/unit/test_corruptions_text.c \
+	$(CORRUPTION_TEST)
+tests_unit_test_corruptions_text_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_corruptions_text_LDADD = $(tests_unit_test_corruptions_LDADD)
+tests_fuzz_fuzz_wordnet_SOURCES = %D%/fuzz/fuzz_wordnet.c %D%/fuzz/replay.h \
+	plugins/corruptions/text/wordnet.c plugins/corruptions/text/wordnet.h
+tests_fuzz_fuzz_wordnet_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_wordnet_LDADD = core/libbase.la -lpthread -lm
+EXTRA_DIST += tests/golden/wordnet.py tests/golden/wordnet \
+	tests/fuzz/corpus/wordnet

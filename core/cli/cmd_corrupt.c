@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* mohs corrupt: pictures in, corrupted PNG files out. */
+/* mohs corrupt: pictures in, corrupted PNG files out; texts likewise. */
 #include "config.h"
 
 #include "cli/cli.h"
+#include "cli/corrupt.h"
 #include "data/data.h"
 #include "image/image.h"
 
@@ -52,7 +53,8 @@ struct work {
     struct job job[JOBS_MAX];
     size_t n_jobs;
     unsigned n_selves; /* instances of each job, one a worker */
-    char **image;
+    bool texts;        /* the corruptions are of texts, the files too */
+    char **image;      /* or file of texts */
     size_t n_images;
     struct mohs_error *fail; /* one an image; status 0: fine */
 };
@@ -121,9 +123,14 @@ static mohs_status add_job(struct work *w, const char *text,
         (!str_to_i64(colon + 1, &severity) || severity < 1 || severity > 5))
         return mohs_fail(err, MOHS_E_ARG, "%s: severity '%.16s' is not 1..5",
                          it->item->id, colon + 1);
-    if (ops->flags & MOHS_CORRUPTION_TEXT)
-        return mohs_fail(err, MOHS_E_ARG, "%s: corrupts texts, not pictures",
-                         it->item->id);
+    bool texts = ops->flags & MOHS_CORRUPTION_TEXT;
+    if (w->n_jobs && texts != w->texts)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "corrupt: %s is of %s, %s of %s: one command each",
+                         it->item->id, texts ? "texts" : "pictures",
+                         w->job[0].item->item->id,
+                         texts ? "pictures" : "texts");
+    w->texts = texts;
     if ((ops->flags & MOHS_CORRUPTION_DEPTH) && !w->n_depth)
         return mohs_fail(err, MOHS_E_ARG,
                          "%s: needs depth maps: give --depth DIR|FILE",
@@ -204,11 +211,14 @@ static mohs_status set_params(struct work *w, struct mohs_error *err)
 
 /* ---- pictures ---- */
 
-static bool is_picture(const char *name)
+static bool is_input(const struct work *w, const char *name)
 {
-    static const char *const ends[] = { ".png", ".jpg", ".jpeg", ".webp" };
+    static const char *const pictures[] = { ".png", ".jpg", ".jpeg", ".webp",
+                                            NULL };
+    static const char *const texts[] = { ".txt", NULL };
+    const char *const *ends = w->texts ? texts : pictures;
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
+    for (size_t i = 0; dot && ends[i]; i++)
         if (!strcasecmp(dot, ends[i]))
             return true;
     return false;
@@ -227,12 +237,12 @@ static mohs_status add_dir(struct work *w, const char *dir,
     size_t n, before = w->n_images;
     RET_IF_ERR(dir_list(dir, &file, &n, err));
     for (size_t i = 0; i < n; i++)
-        if (is_picture(file[i]))
+        if (is_input(w, file[i]))
             take_image(w, path_join(dir, file[i]));
     strv_free(file);
     if (w->n_images == before)
-        return mohs_fail(err, MOHS_E_IO,
-                         "%s: no .png, .jpg, .jpeg or .webp files", dir);
+        return mohs_fail(err, MOHS_E_IO, "%s: no %s files", dir,
+                         w->texts ? ".txt" : ".png, .jpg, .jpeg or .webp");
     return MOHS_OK;
 }
 
@@ -400,8 +410,8 @@ static char *out_path(const struct work *w, const char *image,
                       const struct job *j, uint32_t severity)
 {
     char *stem = path_stem(image);
-    char *path =
-        xasprintf("%s/%s.%s.%u.png", w->out, stem, j->item->item->id, severity);
+    char *path = xasprintf("%s/%s.%s.%u.%s", w->out, stem, j->item->item->id,
+                           severity, w->texts ? "txt" : "png");
     free(stem);
     return path;
 }
@@ -438,6 +448,24 @@ static mohs_status one_file(const struct work *w, const char *path,
     return st;
 }
 
+/* A file of texts, a text a line. */
+static mohs_status one_texts(const struct work *w, size_t i, unsigned worker,
+                             struct mohs_error *err)
+{
+    mohs_status st = MOHS_OK;
+    for (size_t k = 0; k < w->n_jobs && st >= 0; k++)
+        for (uint32_t s = 1; s <= 5 && st >= 0; s++) {
+            const struct job *j = &w->job[k];
+            if (!j->severity[s])
+                continue;
+            char *file = out_path(w, w->image[i], j, s);
+            st = corrupt_texts(w->image[i], file, j->item, j->self[worker], s,
+                               op_seed(w->seed, j->item->item->id, s), err);
+            free(file);
+        }
+    return st;
+}
+
 static mohs_status one_image(const struct work *w, size_t i, unsigned worker,
                              struct mohs_error *err)
 {
@@ -464,7 +492,8 @@ static mohs_status worker_run(void *user, size_t worker, struct mohs_error *err)
         if (interrupted)
             return mohs_fail(err, MOHS_E_CANCELLED, "interrupted");
         struct mohs_error e = MOHS_ERROR_INIT;
-        if (one_image(w, i, (unsigned)worker, &e) < 0) {
+        if ((w->texts ? one_texts : one_image)(w, i, (unsigned)worker, &e) <
+            0) {
             if (e.status >= 0) // an error record without its status
                 e.status = MOHS_E_IO;
             w->fail[i] = e;
@@ -489,7 +518,7 @@ static void print_files(const struct work *w)
                 } else {
                     str_add(&b, n++ ? ",\n {\"path\": " : "[\n {\"path\": ");
                     str_add_json(&b, path);
-                    str_add(&b, ", \"image\": ");
+                    str_addf(&b, ", \"%s\": ", w->texts ? "texts" : "image");
                     str_add_json(&b, w->image[i]);
                     str_addf(&b,
                              ", \"corruption\": \"%s\", \"severity\": %u, "
@@ -559,9 +588,9 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 
 const struct cli_command command_corrupt = {
     .name = "corrupt",
-    .summary = "corrupt pictures and write them as PNG",
+    .summary = "corrupt pictures or texts and write the files",
     .usage =
-        "IMAGE|DIR... -c NAME[:SEVERITY][,NAME...] --out DIR [--profile P] "
+        "FILE|DIR... -c NAME[:SEVERITY][,NAME...] --out DIR [--profile P] "
         "[--seed N] [--param NAME=VALUE] [--depth DIR|FILE]",
     .options = options,
     .details =
@@ -573,7 +602,10 @@ const struct cli_command command_corrupt = {
         "depth take maps from --depth, a folder or files named as the pictures "
         "are: NPY arrays or grey PNG (16 bits: millimetres), larger is "
         "farther, over the picture as stored (EXIF turns both), resized to "
-        "the nearest value. A picture "
-        "that cannot be read is reported and the others are still done.",
+        "the nearest value. Corruptions of texts take text files, one UTF-8 "
+        "text a line, and write DIR/<stem>.<name>.<severity>.txt, line for "
+        "line; what is random depends on the number of the line, counted from "
+        "0, instead of a file's name. A file that cannot be read is reported "
+        "and the others are still done.",
     .run = run,
 };

@@ -1,6 +1,7 @@
 # cli: the program
 bin_PROGRAMS += core/mohs
-core_mohs_SOURCES = %D%/checkpoint.c %D%/cli.h %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
+core_mohs_SOURCES = %D%/checkpoint.c %D%/cli.h %D%/corrupt.h \
+	%D%/corrupt_texts.c %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
 	%D%/session.c %D%/session.h %D%/table.c
 core_mohs_SOURCES += %D%/cmd_attack.c
 core_mohs_SOURCES += %D%/cmd_cache.c

@@ -474,14 +474,15 @@ mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
 
 struct texts {
     char **text;
+    size_t unedited;
 };
 
 static mohs_status put_text(struct mohs_text_sink *s, uint32_t i, const char *text,
                             uint32_t edits, struct mohs_error *err)
 {
     struct texts *t = s->ctx;
-    (void)edits;
     (void)err;
+    t->unedited += !edits;
     free(t->text[i]);
     t->text[i] = xstrdup(text);
     return MOHS_OK;
@@ -500,7 +501,7 @@ static mohs_status cell_texts(struct eval *e, const struct eval_cell *c,
         const struct mohs_corruption_ops *ops = c->corruption.item->item->ops;
         const char **in = xcalloc(d->n_texts, sizeof *in);
         uint64_t *key = xcalloc(d->n_texts, sizeof *key);
-        struct texts t = { text };
+        struct texts t = { text, 0 };
         struct mohs_text_sink sink = { sizeof sink, &t, put_text };
         void *self = NULL;
         for (size_t i = 0; i < d->n_texts; i++) {
@@ -518,6 +519,11 @@ static mohs_status cell_texts(struct eval *e, const struct eval_cell *c,
         if (self)
             ops->destroy(self);
         scratch_reset();
+        if (st >= 0 && t.unedited)
+            log_info("%s:%u: %zu of %zu texts left as they are: nothing to "
+                     "edit in them",
+                     c->corruption.item->item->id, c->corruption.severity,
+                     t.unedited, (size_t)d->n_texts);
         free(in);
         free(key);
     }

@@ -7,7 +7,7 @@
 ---@field version string version of the program
 ---@field api string version of this API, "major.minor"
 ---@field data mohs.readers
----@field corruptions table<string, string[]> named sets: common, extra, c_bar, three_d, quick
+---@field corruptions table<string, string[]> named sets: common, extra, c_bar, three_d, text, quick
 local mohs = {}
 
 ---@class mohs.Data

@@ -186,7 +186,8 @@ want 2 "severity '6' is not 1..5" "$mohs" $P corrupt a.png -c t_gain:6 --out o
 want 5 "no corruption 't_gin' (did you mean 't_gain'?)" "$mohs" $P corrupt a.png -c t_gin --out o
 want 2 "no parameter 'gane' (did you mean 'gain'?)" "$mohs" $P corrupt a.png -c t_gain --param gane=1 --out o
 want 2 "gain 3 is outside 0..2" "$mohs" $P corrupt a.png -c t_gain --param gain=3 --out o
-want 2 "corrupts texts" "$mohs" $P corrupt a.png -c t_twice --out o
+want 3 "a.png: line 1 is not UTF-8 text" "$mohs" $P corrupt a.png -c t_twice --out o
+want 2 "t_twice is of texts, t_gain of pictures" "$mohs" $P corrupt a.png -c t_gain,t_twice --out o
 want 2 "is missing" "$mohs" $P corrupt a.png --out o
 want 2 "is missing" "$mohs" $P corrupt a.png -c t_gain
 want 2 "would write the same files" "$mohs" $P corrupt a.png in/a.png -c t_gain --out o

@@ -40,7 +40,11 @@ struct wordnet *wordnet_open(const char *dir, char missing[], size_t n_missing)
             snprintf(missing, n_missing, "%s/data.%s", dir, part_names[i]);
             p->data = slurp(missing, &p->n_data);
         }
-        if (!p->data) {
+        if (p->data) {
+            snprintf(missing, n_missing, "%s/%s.exc", dir, part_names[i]);
+            p->exc = slurp(missing, &p->n_exc);
+        }
+        if (!p->exc) {
             int e = errno;
             wordnet_close(w);
             errno = e;
@@ -55,6 +59,7 @@ void wordnet_close(struct wordnet *w)
     for (int i = 0; w && i < WORDNET_PARTS; i++) {
         free(w->part[i].index);
         free(w->part[i].data);
+        free(w->part[i].exc);
     }
     free(w);
 }
@@ -96,15 +101,15 @@ static int number(const char **s, const char *end, unsigned base,
 
 /* The line of `word` behind the word, by bisection: lines are sorted by
  * bytes, those of the licence start with a space. */
-static const char *index_find(const struct wordnet_part *p, const char *word,
-                              const char **line_end)
+static const char *line_find(const char *s, size_t n_s, const char *word,
+                             const char **line_end)
 {
-    size_t low = 0, high = p->n_index, n = strlen(word);
+    size_t low = 0, high = n_s, n = strlen(word);
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        while (mid > low && p->index[mid - 1] != '\n')
+        while (mid > low && s[mid - 1] != '\n')
             mid--;
-        const char *line = p->index + mid, *end = p->index + p->n_index;
+        const char *line = s + mid, *end = s + n_s;
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         stop = stop ? stop : end;
         const char *space = memchr(line, ' ', (size_t)(stop - line));
@@ -118,7 +123,7 @@ static const char *index_find(const struct wordnet_part *p, const char *word,
         if (d < 0)
             high = mid;
         else
-            low = (size_t)(stop - p->index) + (stop < end);
+            low = (size_t)(stop - s) + (stop < end);
     }
     return NULL;
 }
@@ -170,24 +175,59 @@ static void synset_words(const struct wordnet_part *p, unsigned long offset,
     }
 }
 
+struct entry {
+    const char *s, *end; /* the offsets */
+    unsigned long n_sets, tagged; /* meanings; those seen in the corpus */
+};
+
 /* lemma pos synset_cnt p_cnt [symbol...] sense_cnt tagsense_cnt offset... */
+static int entry_of(const struct wordnet_part *p, const char *lemma,
+                    struct entry *e)
+{
+    const char *at;
+    unsigned long n_pointers, v;
+    size_t n;
+    e->s = line_find(p->index, p->n_index, lemma, &e->end);
+    if (!e->s || !field(&e->s, e->end, &at, &n) ||
+        !number(&e->s, e->end, 10, &e->n_sets) ||
+        !number(&e->s, e->end, 10, &n_pointers))
+        return 0;
+    for (unsigned long i = 0; i < n_pointers; i++)
+        if (!field(&e->s, e->end, &at, &n))
+            return 0;
+    return number(&e->s, e->end, 10, &v) &&
+           number(&e->s, e->end, 10, &e->tagged);
+}
+
 static void lemma_senses(const struct wordnet_part *p, const char *lemma,
                          uint32_t senses, struct found *f)
 {
-    const char *end, *at, *s = index_find(p, lemma, &end);
-    unsigned long n_sets, n_pointers, v;
-    size_t n;
-    if (!s || !field(&s, end, &at, &n) || !number(&s, end, 10, &n_sets) ||
-        !number(&s, end, 10, &n_pointers))
+    struct entry e;
+    unsigned long offset;
+    if (!entry_of(p, lemma, &e))
         return;
-    for (unsigned long i = 0; i < n_pointers; i++)
-        if (!field(&s, end, &at, &n))
-            return;
-    if (!number(&s, end, 10, &v) || !number(&s, end, 10, &v))
-        return;
-    for (unsigned long i = 0; i < n_sets && i < senses; i++)
-        if (number(&s, end, 10, &v))
-            synset_words(p, v, f);
+    for (unsigned long i = 0; i < e.n_sets && i < senses; i++)
+        if (number(&e.s, e.end, 10, &offset))
+            synset_words(p, offset, f);
+}
+
+/* A caption's "dog" is more likely the animal than the verb: the part of
+ * speech with most tagged meanings, all if that one knows no synonym. */
+static void word_senses(const struct wordnet *w, const char *word,
+                        uint32_t senses, struct found *f)
+{
+    const struct wordnet_part *likely = NULL;
+    unsigned long most = 0;
+    struct entry e;
+    for (int i = 0; i < WORDNET_PARTS; i++)
+        if (entry_of(&w->part[i], word, &e) && (!likely || e.tagged > most)) {
+            likely = &w->part[i];
+            most = e.tagged;
+        }
+    if (likely)
+        lemma_senses(likely, word, senses, f);
+    for (int i = 0; !f->n && i < WORDNET_PARTS; i++)
+        lemma_senses(&w->part[i], word, senses, f);
 }
 
 /* The endings that morphy(7WN) takes off, by part of speech. */
@@ -204,6 +244,32 @@ static const struct ending {
     { 2, "er", "e" },   { 2, "est", "e" },
 };
 
+/* Of a base form; `word` itself is no synonym of it either. */
+static void base_senses(const struct wordnet_part *p, const char *base,
+                        uint32_t senses, struct found *f)
+{
+    const char *word = f->word;
+    f->word = base;
+    lemma_senses(p, base, senses, f);
+    f->word = word;
+}
+
+/* inflected base... */
+static void irregular_senses(const struct wordnet_part *p, const char *word,
+                             uint32_t senses, struct found *f)
+{
+    char base[WORDNET_WORD];
+    const char *end, *at, *s = line_find(p->exc, p->n_exc, word, &end);
+    size_t n;
+    while (s && field(&s, end, &at, &n)) {
+        if (n >= sizeof base)
+            continue;
+        memcpy(base, at, n);
+        base[n] = 0;
+        base_senses(p, base, senses, f);
+    }
+}
+
 size_t wordnet_synonyms(const struct wordnet *w, const char *word,
                         uint32_t senses, char out[][WORDNET_WORD], size_t max)
 {
@@ -211,8 +277,9 @@ size_t wordnet_synonyms(const struct wordnet *w, const char *word,
     size_t n = strlen(word);
     if (!n || n >= WORDNET_WORD - 4)
         return 0;
-    for (int i = 0; i < WORDNET_PARTS; i++)
-        lemma_senses(&w->part[i], word, senses, &f);
+    word_senses(w, word, senses, &f);
+    for (int i = 0; !f.n && i < WORDNET_PARTS; i++)
+        irregular_senses(&w->part[i], word, senses, &f);
     for (size_t i = 0; !f.n && i < sizeof endings / sizeof *endings; i++) {
         const struct ending *e = &endings[i];
         size_t m = strlen(e->from);
@@ -220,9 +287,7 @@ size_t wordnet_synonyms(const struct wordnet *w, const char *word,
         if (n <= m + 1 || strcmp(word + n - m, e->from))
             continue;
         snprintf(lemma, sizeof lemma, "%.*s%s", (int)(n - m), word, e->to);
-        f.word = lemma;
-        lemma_senses(&w->part[e->part], lemma, senses, &f);
-        f.word = word;
+        base_senses(&w->part[e->part], lemma, senses, &f);
     }
     return f.n;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WordNet's database files (wndb(5WN)): index.noun, data.noun and so on, as
- * in Debian's wordnet-base. The files are a stranger's: nothing in them is
+ * WordNet's database files (wndb(5WN)): index.noun, data.noun, noun.exc and
+ * so on, as in Debian's wordnet-base. The files are a stranger's: nothing in them is
  * believed.
  */
 #ifndef CORRUPTIONS_WORDNET_H
@@ -14,8 +14,8 @@ enum { WORDNET_PARTS = 4, WORDNET_WORD = 64 };
 
 struct wordnet {
     struct wordnet_part {
-        char *index, *data; /* NUL behind the end */
-        size_t n_index, n_data;
+        char *index, *data, *exc; /* NUL behind the end */
+        size_t n_index, n_data, n_exc;
     } part[WORDNET_PARTS];
 };
 

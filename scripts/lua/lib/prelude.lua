@@ -74,13 +74,16 @@ local sets = {
   c_bar = { "caustic_refraction", "inverse_sparkles", "sparkles",
     "perlin_noise", "blue_noise_sample", "plasma_noise", "checkerboard_cutout",
     "cocentric_sine_waves", "single_frequency_greyscale", "brownish_noise" },
+  text = { "typo_keyboard", "typo_swap", "typo_insert", "typo_delete",
+    "homoglyph", "case_change", "punctuation", "word_drop", "word_swap",
+    "synonym" },
   quick = { "gaussian_noise", "defocus_blur", "contrast", "jpeg_compression" },
 }
 mohs.corruptions = setmetatable({}, {
   __index = function(_, name)
     local want = sets[name]
     if not want then
-      error(("no set of corruptions '%s'; there are common, extra, c_bar, three_d, quick")
+      error(("no set of corruptions '%s'; there are common, extra, c_bar, three_d, text, quick")
         :format(tostring(name)), 2)
     end
     local have, out = {}, {}
