@@ -205,8 +205,8 @@ __kernel void spatter_equalise(__global const uchar *in, __global uchar *table,
         count[k] = 0;
     for (int k = 0; k < pixels; k++)
         count[p[k]]++;
-    while (!count[i])
-        i++;
+    for (int k = 255; k >= 0; k--)
+        i = count[k] ? k : i;
     bool same = count[i] == pixels;
     float scale = 255.0f / (float)max(pixels - count[i], 1);
     for (int k = 0; k < 256; k++) {
