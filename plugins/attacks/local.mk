@@ -1,12 +1,15 @@
 # What attacks share; linked into each of them.
 noinst_LTLIBRARIES += plugins/attacks/libattacks.la
-plugins_attacks_libattacks_la_SOURCES = %D%/common/ascent.c %D%/common/ascent.h \
+plugins_attacks_libattacks_la_SOURCES = %D%/common/apgd.c %D%/common/apgd.h \
+	%D%/common/ascent.c %D%/common/ascent.h %D%/common/fab.c %D%/common/fab.h \
+	%D%/common/square.c %D%/common/square.h %D%/common/standing.c %D%/common/standing.h \
 	%D%/common/ball.c %D%/common/ball.h %D%/common/loss.c %D%/common/loss.h \
 	%D%/common/sites.c %D%/common/sites.h
 plugins_attacks_libattacks_la_CPPFLAGS = -I$(srcdir)/core/include
 ATTACK_LIBS = plugins/attacks/libattacks.la -lm
 
-attacks_LTLIBRARIES += plugins/attacks/pgd/pgd.la \
+attacks_LTLIBRARIES += plugins/attacks/pgd/pgd.la plugins/attacks/apgd/apgd.la \
+	plugins/attacks/autoattack/autoattack.la \
 	plugins/attacks/feature_pgd/feature_pgd.la
 plugins_attacks_pgd_pgd_la_SOURCES = %D%/pgd/pgd.c
 plugins_attacks_pgd_pgd_la_CPPFLAGS = -I$(srcdir)/core/include
@@ -16,3 +19,11 @@ plugins_attacks_feature_pgd_feature_pgd_la_SOURCES = %D%/feature_pgd/feature_pgd
 plugins_attacks_feature_pgd_feature_pgd_la_CPPFLAGS = -I$(srcdir)/core/include
 plugins_attacks_feature_pgd_feature_pgd_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_attacks_feature_pgd_feature_pgd_la_LIBADD = $(ATTACK_LIBS)
+plugins_attacks_apgd_apgd_la_SOURCES = %D%/apgd/apgd.c
+plugins_attacks_apgd_apgd_la_CPPFLAGS = -I$(srcdir)/core/include
+plugins_attacks_apgd_apgd_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_attacks_apgd_apgd_la_LIBADD = $(ATTACK_LIBS)
+plugins_attacks_autoattack_autoattack_la_SOURCES = %D%/autoattack/autoattack.c
+plugins_attacks_autoattack_autoattack_la_CPPFLAGS = -I$(srcdir)/core/include
+plugins_attacks_autoattack_autoattack_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_attacks_autoattack_autoattack_la_LIBADD = $(ATTACK_LIBS)

@@ -70,28 +70,42 @@ static double difference(const float *z, uint32_t right, uint32_t wrong, uint32_
     return (double)z[wrong] - z[right];
 }
 
-/* (best wrong - best right) / (largest - third largest) */
-static double dlr(const float *z, uint32_t right, uint32_t wrong, uint32_t m, float *d)
+/* The four best candidates, m where there are fewer. */
+static void best_four(const float *z, uint32_t m, uint32_t top[4])
 {
-    uint32_t top[3] = { m, m, m };
+    for (int k = 0; k < 4; k++)
+        top[k] = m;
     for (uint32_t j = 0; j < m; j++) {
-        uint32_t at = 3;
+        uint32_t at = 4;
         while (at > 0 && (top[at - 1] == m || z[j] > z[top[at - 1]]))
             at--;
-        for (uint32_t k = 2; k > at; k--)
+        for (uint32_t k = 3; k > at; k--)
             top[k] = top[k - 1];
-        if (at < 3)
+        if (at < 4)
             top[at] = j;
     }
-    if (wrong == m || top[2] == m)
+}
+
+/* (wrong - best right) / (largest - third largest); towards a target, the mean
+ * of third and fourth largest instead of the third (Croce & Hein 2020). */
+static double dlr(const float *z, uint32_t right, uint32_t wrong, uint32_t m,
+                  int targeted, float *d)
+{
+    uint32_t top[4];
+    best_four(z, m, top);
+    if (wrong == m || top[targeted ? 3 : 2] == m)
         return 0;
+    double low = targeted ? 0.5 * ((double)z[top[2]] + z[top[3]]) : z[top[2]];
     double gap = (double)z[wrong] - z[right];
-    double spread = (double)z[top[0]] - z[top[2]] + 1e-12; // as AutoAttack has it
+    double spread = z[top[0]] - low + 1e-12; // as AutoAttack has it
     if (d) {
+        double back = gap / spread / spread;
         d[wrong] += (float)(1 / spread);
         d[right] -= (float)(1 / spread);
-        d[top[0]] -= (float)(gap / spread / spread);
-        d[top[2]] += (float)(gap / spread / spread);
+        d[top[0]] -= (float)back;
+        d[top[2]] += (float)(targeted ? back / 2 : back);
+        if (targeted)
+            d[top[3]] += (float)(back / 2);
     }
     return gap / spread;
 }
@@ -129,9 +143,10 @@ static mohs_status on_outputs(void *user, uint32_t n, const uint32_t *sample, ui
         l->fooled[i] = wrong < m && z[wrong] > z[right];
         loss[k] = (float)(l->kind == LOSS_CROSS_ENTROPY ? cross_entropy(v, i, z, d)
                           : l->kind == LOSS_MARGIN ? difference(z, right, wrong, m, d)
-                          : l->kind == LOSS_DLR    ? dlr(z, right, wrong, m, d)
-                                                   : difference(z, right, l->target[i],
-                                                                m, d));
+                          : l->kind == LOSS_DLR    ? dlr(z, right, wrong, m, 0, d)
+                          : l->kind == LOSS_DLR_TARGETED
+                              ? dlr(z, right, l->target[i], m, 1, d)
+                              : difference(z, right, l->target[i], m, d));
     }
     return MOHS_OK;
 }
@@ -159,9 +174,10 @@ mohs_status loss_init(struct loss *l, struct mohs_victim *v, int32_t kind, uint6
                       const char *what, struct mohs_error *err)
 {
     *l = (struct loss) { .v = v, .kind = kind };
-    if (kind == LOSS_DLR && v->n_candidates < 3)
-        return mohs_fail(err, MOHS_E_ARG, "%s: dlr needs 3 candidates, there are %u", what,
-                         v->n_candidates);
+    uint32_t least = kind == LOSS_DLR ? 3 : kind == LOSS_DLR_TARGETED ? 4 : 1;
+    if (v->n_candidates < least)
+        return mohs_fail(err, MOHS_E_ARG, "%s: dlr needs %u candidates, there are %u", what,
+                         least, v->n_candidates);
     l->target = calloc((size_t)v->n + 1, sizeof *l->target);
     l->fooled = calloc((size_t)v->n + 1, 1);
     if (!l->target || !l->fooled)
@@ -184,4 +200,56 @@ mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float 
 {
     uint32_t out = l->kind == LOSS_EMBEDDING ? MOHS_OUT_EMBED : MOHS_OUT_SCORES;
     return l->v->pass(l->v, n, sample, out, on_outputs, l, value, gradient, err);
+}
+
+struct aim {
+    struct loss *l;
+    uint32_t rank;
+};
+
+static mohs_status on_scores(void *user, uint32_t n, const uint32_t *sample, uint32_t m,
+                             const float *out, float *loss, float *dout,
+                             struct mohs_error *err)
+{
+    const struct aim *a = user;
+    (void)dout;
+    (void)err;
+    for (uint32_t k = 0; k < n; k++) {
+        const float *z = out + (size_t)k * m;
+        uint32_t i = sample[k], last = m;
+        // a candidate is below `last` when it scores less, or the same and
+        // comes later
+        for (uint32_t r = 0; r <= a->rank; r++) {
+            uint32_t best = m;
+            for (uint32_t j = 0; j < m; j++) {
+                int below = last == m || z[j] < z[last] || (z[j] == z[last] && j > last);
+                if (below && (best == m || z[j] > z[best]) &&
+                    !loss_is_positive(a->l->v, i, j))
+                    best = j;
+            }
+            last = best;
+            if (best == m)
+                break;
+        }
+        a->l->target[i] = last;
+        loss[k] = 0;
+    }
+    return MOHS_OK;
+}
+
+mohs_status loss_aim(struct loss *l, uint32_t rank, struct mohs_error *err)
+{
+    struct aim a = { l, rank };
+    uint32_t n = l->v->n, *all = malloc(((size_t)n + 1) * sizeof *all);
+    float *value = malloc(((size_t)n + 1) * sizeof *value);
+    mohs_status st = all && value ? MOHS_OK
+                                  : mohs_fail(err, MOHS_E_NOMEM,
+                                              "attack: no memory for %u samples", n);
+    for (uint32_t i = 0; st >= 0 && i < n; i++)
+        all[i] = i;
+    if (st >= 0)
+        st = l->v->pass(l->v, n, all, MOHS_OUT_SCORES, on_scores, &a, value, 0, err);
+    free(all);
+    free(value);
+    return st;
 }

@@ -5,7 +5,8 @@
 
 #include <mohs/attack.h>
 
-enum { LOSS_CROSS_ENTROPY = 0, LOSS_MARGIN, LOSS_TARGETED, LOSS_DLR, LOSS_EMBEDDING };
+enum { LOSS_CROSS_ENTROPY = 0, LOSS_MARGIN, LOSS_TARGETED, LOSS_DLR, LOSS_EMBEDDING,
+       LOSS_DLR_TARGETED /* no choice of users: apgd's, towards target[] */ };
 #define LOSS_CHOICES { "cross_entropy", "margin", "targeted", "dlr", "embedding", NULL }
 #define LOSS_DOC "what is increased: cross_entropy: -log of the softmax mass on the " \
     "positives; margin: best wrong minus best right score; targeted: a wrong one drawn " \
@@ -28,6 +29,11 @@ void loss_free(struct loss *l);
 /* One pass over samples sample[0..n); value[k] is that of sample[k]. */
 mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float *value,
                       int gradient, struct mohs_error *err);
+
+/* Ranks the wrong candidates of each sample by their scores under the deltas as
+ * they are, and writes the `rank`-th best (0: the best) to target, n_candidates
+ * where there are not so many. */
+mohs_status loss_aim(struct loss *l, uint32_t rank, struct mohs_error *err);
 
 /* For attacks that look at scores themselves. */
 int loss_is_positive(const struct mohs_victim *v, uint32_t sample, uint32_t candidate);

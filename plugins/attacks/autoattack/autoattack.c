@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * AutoAttack (Croce and Hein, ICML 2020) and its members fab and square, at
+ * pixels in 0..1 at the model's size, after resizing, before normalisation.
+ *
+ * standard: APGD on cross entropy, APGD on the DLR loss towards each of 9
+ * wrong candidates, FAB towards the same, Square; each on the samples that
+ * still stand. clip: the first two, as the papers on robust CLIP models have
+ * it. plus: 5 restarts, APGD on the untargeted DLR loss too; the authors' plus
+ * also has an untargeted FAB, which this has not. With fewer than 4
+ * candidates the DLR loss means nothing and its members are left out.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mohs/plugin.h>
+#include <mohs/rng.h>
+#include <mohs/util.h>
+
+#include "../common/apgd.h"
+#include "../common/fab.h"
+#include "../common/square.h"
+#include "../common/standing.h"
+
+enum version { STANDARD, PLUS, CLIP };
+
+struct params {
+    float eps, p;
+    int32_t norm, version, steps, targets, queries, restarts;
+};
+
+struct attack {
+    const char *id;
+    struct params p;
+    mohs_status (*run)(const struct attack *a, struct standing *t, uint64_t seed,
+                       struct mohs_error *err);
+};
+
+/* Forks of the seed, one a member. */
+enum { APGD_CE = 1, APGD_DLR, APGD_T, FAB_T, SQUARE };
+
+/* ---- members: each leaves its result to standing_judge() ---- */
+
+static mohs_status apgd(const struct attack *a, struct standing *t, int32_t kind,
+                        uint32_t restarts, uint64_t seed, struct mohs_error *err)
+{
+    uint32_t n = t->s->v->n, targets = kind == LOSS_DLR_TARGETED ? (uint32_t)a->p.targets : 1;
+    struct loss loss = { 0 };
+    double *best = malloc(((size_t)n + 1) * sizeof *best);
+    uint8_t *fooled = calloc((size_t)n + 1, 1);
+    mohs_status st = best && fooled ? loss_init(&loss, t->s->v, kind, seed, a->id, err)
+                                    : mohs_fail(err, MOHS_E_NOMEM,
+                                                "%s: no memory for %u samples", a->id, n);
+    for (uint32_t r = 0; st >= 0 && r < restarts * targets && t->n; r++) {
+        sites_zero(t->s);
+        if (kind == LOSS_DLR_TARGETED)
+            st = loss_aim(&loss, r % targets, err);
+        struct apgd run = { a->id, t->s, &loss, (uint32_t)a->p.steps, r, 0.75, 1, seed };
+        if (st >= 0)
+            st = apgd_run(&run, t->n, t->sample, best, fooled, err);
+        if (st >= 0)
+            st = standing_judge(t, err);
+    }
+    loss_free(&loss);
+    free(best);
+    free(fooled);
+    return st;
+}
+
+/* What FAB found beyond the ball does not count. */
+static void cut_to_ball(const struct standing *t, const double *size, double eps)
+{
+    size_t floats = sites_floats(t->s, 0);
+    for (uint32_t j = 0; j < t->n; j++) {
+        const struct mohs_site *x = &t->s->site[0];
+        uint32_t i = t->sample[j];
+        struct group g = { x->delta + i * floats, x->grad + i * floats,
+                           x->clean + i * floats, floats, eps, x->lo, x->hi };
+        if (!(size[i] <= eps))
+            memset(g.delta, 0, floats * sizeof *g.delta);
+        else
+            group_project(&g, t->s->norm); // rounding to floats
+    }
+}
+
+static mohs_status fab(const struct attack *a, struct standing *t, uint32_t restarts,
+                       uint64_t seed, struct mohs_error *err)
+{
+    uint32_t n = t->s->v->n, targets = (uint32_t)a->p.targets;
+    struct loss loss = { 0 };
+    double *size = malloc(((size_t)n + 1) * sizeof *size);
+    mohs_status st = size ? loss_init(&loss, t->s->v, LOSS_TARGETED, seed, a->id, err)
+                          : mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples",
+                                      a->id, n);
+    for (uint32_t r = 0; st >= 0 && r < restarts * targets && t->n; r++) {
+        uint32_t aimed = 0;
+        sites_zero(t->s);
+        st = loss_aim(&loss, r % targets, err);
+        for (uint32_t j = 0; st >= 0 && j < t->n; j++) {
+            size[t->sample[j]] = INFINITY;
+            if (loss.target[t->sample[j]] < t->s->v->n_candidates)
+                t->scratch[aimed++] = t->sample[j];
+        }
+        struct fab run = { a->id, t->s, &loss, (uint32_t)a->p.steps, r / targets, 0.1, 1.05,
+                           0.9, seed };
+        if (st >= 0 && aimed)
+            st = fab_run(&run, aimed, t->scratch, size, err);
+        if (st >= 0) {
+            cut_to_ball(t, size, (double)a->p.eps);
+            st = standing_judge(t, err);
+        }
+    }
+    loss_free(&loss);
+    free(size);
+    return st;
+}
+
+static mohs_status square(const struct attack *a, struct standing *t, uint32_t restarts,
+                          uint64_t seed, struct mohs_error *err)
+{
+    uint32_t n = t->s->v->n;
+    double *best = malloc(((size_t)n + 1) * sizeof *best);
+    mohs_status st = best ? MOHS_OK
+                          : mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples",
+                                      a->id, n);
+    for (uint32_t r = 0; st >= 0 && r < restarts && t->n; r++) {
+        struct square run = { a->id, t->s, &t->margin, (uint32_t)a->p.queries, r,
+                              (double)a->p.p, seed };
+        st = square_run(&run, t->n, t->sample, best, err);
+        if (st >= 0)
+            st = standing_judge(t, err);
+    }
+    free(best);
+    return st;
+}
+
+/* ---- items ---- */
+
+static mohs_status autoattack_run(const struct attack *a, struct standing *t, uint64_t seed,
+                                  struct mohs_error *err)
+{
+    uint32_t restarts = a->p.version == PLUS ? 5 : 1;
+    int dlr = t->s->v->n_candidates >= 4;
+    mohs_status st =
+        apgd(a, t, LOSS_CROSS_ENTROPY, restarts, mohs_rng_fork(seed, APGD_CE), err);
+    if (st >= 0 && a->p.version == PLUS && dlr)
+        st = apgd(a, t, LOSS_DLR, restarts, mohs_rng_fork(seed, APGD_DLR), err);
+    if (st >= 0 && dlr)
+        st = apgd(a, t, LOSS_DLR_TARGETED, 1, mohs_rng_fork(seed, APGD_T), err);
+    if (st >= 0 && a->p.version != CLIP)
+        st = fab(a, t, restarts, mohs_rng_fork(seed, FAB_T), err);
+    if (st >= 0 && a->p.version != CLIP)
+        st = square(a, t, 1, mohs_rng_fork(seed, SQUARE), err);
+    return st;
+}
+
+static mohs_status fab_item_run(const struct attack *a, struct standing *t, uint64_t seed,
+                                struct mohs_error *err)
+{
+    return fab(a, t, (uint32_t)a->p.restarts, mohs_rng_fork(seed, FAB_T), err);
+}
+
+static mohs_status square_item_run(const struct attack *a, struct standing *t,
+                                   uint64_t seed, struct mohs_error *err)
+{
+    return square(a, t, (uint32_t)a->p.restarts, mohs_rng_fork(seed, SQUARE), err);
+}
+
+static mohs_status create(const struct attack *kind, const void *params, void **self,
+                          struct mohs_error *err)
+{
+    struct attack *a = malloc(sizeof *a);
+    if (!a)
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory", kind->id);
+    *a = *kind;
+    a->p = *(const struct params *)params;
+    *self = a;
+    return MOHS_OK;
+}
+
+static void destroy(void *self)
+{
+    free(self);
+}
+
+static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
+                       struct mohs_error *err)
+{
+    static const char tap[][TAP_MAX] = { "pixels" };
+    const struct attack *a = self;
+    struct sites s = { .norm = a->p.norm, .radius = RADIUS_ABSOLUTE, .per_sample = 1,
+                       .eps = a->p.eps };
+    struct standing t = { 0 };
+    mohs_status st = sites_open(&s, victim, tap, 1, err);
+    if (st < 0 || a->p.eps == 0)
+        return st;
+    st = standing_new(&t, &s, a->id, err);
+    if (st >= 0)
+        st = a->run(a, &t, seed, err);
+    if (st >= 0)
+        standing_restore(&t);
+    standing_free(&t);
+    return st;
+}
+
+static const char *const norms[] = BALL_CHOICES;
+static const char *const versions[] = { "standard", "plus", "clip", NULL };
+#define AT(f) offsetof(struct params, f)
+#define BALL \
+    { "eps", "radius of the ball, pixels in 0..1", MOHS_P_FLOAT, AT(eps), 4.0 / 255, 0, \
+      1000, NULL, NULL }, \
+    { "norm", "of the ball", MOHS_P_CHOICE, AT(norm), BALL_LINF, 0, 1, norms, NULL }
+#define STEPS \
+    { "steps", "gradient steps of a run", MOHS_P_INT, AT(steps), 100, 1, 100000, NULL, NULL }
+#define TARGETS \
+    { "targets", "how many wrong candidates are aimed at, best first", MOHS_P_INT, \
+      AT(targets), 9, 1, 100000, NULL, NULL }
+#define QUERIES \
+    { "queries", "passes of Square", MOHS_P_INT, AT(queries), 5000, 1, 10000000, NULL, NULL }, \
+    { "p", "share of the pixels in a square at first", MOHS_P_FLOAT, AT(p), 0.8, 0.0001, 1, \
+      NULL, NULL }
+#define RESTARTS \
+    { "restarts", "independent starts on what still stands", MOHS_P_INT, AT(restarts), 1, \
+      1, 1000, NULL, NULL }
+
+static const struct mohs_param autoattack_params[] = {
+    BALL,
+    { "version", "standard: APGD-CE, APGD-T, FAB-T, Square; plus: more restarts and "
+      "APGD-DLR; clip: APGD-CE, APGD-T", MOHS_P_CHOICE, AT(version), STANDARD, STANDARD,
+      CLIP, versions, NULL },
+    STEPS, TARGETS, QUERIES,
+};
+static const struct mohs_param fab_params[] = { BALL, STEPS, TARGETS, RESTARTS };
+static const struct mohs_param square_params[] = { BALL, QUERIES, RESTARTS };
+
+#define ITEM(name, text, flags_, run_) \
+    static mohs_status name##_create(const struct mohs_host *host, const void *params, \
+                                     void **self, struct mohs_error *err) \
+    { \
+        (void)host; \
+        return create(&(struct attack) { .id = #name, .run = run_ }, params, self, err); \
+    } \
+    static const struct mohs_attack_ops name##_ops = { \
+        .size = sizeof name##_ops, \
+        .flags = flags_, \
+        .create = name##_create, \
+        .destroy = destroy, \
+        .run = run, \
+    }; \
+    static const struct mohs_item name##_item = { \
+        .size = sizeof(struct mohs_item), \
+        .param_stride = sizeof(struct mohs_param), \
+        .kind = MOHS_KIND_ATTACK, \
+        .id = #name, \
+        .summary = text, \
+        .params = name##_params, \
+        .n_params = sizeof name##_params / sizeof *name##_params, \
+        .params_size = sizeof(struct params), \
+        .ops = &name##_ops, \
+    }
+ITEM(autoattack, "AutoAttack on pixels: the worst of four attacks, Linf or L2",
+     MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, autoattack_run);
+ITEM(fab, "the nearest decision boundary on pixels, Linf or L2",
+     MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, fab_item_run);
+ITEM(square, "random squares on pixels, without gradients, Linf or L2",
+     MOHS_ATTACK_STOCHASTIC, square_item_run);
+
+static const struct mohs_item *const items[] = { &autoattack_item, &fab_item, &square_item,
+                                                 NULL };
+static const struct mohs_plugin plugin = {
+    .size = sizeof plugin,
+    .abi = MOHS_ABI,
+    .id = "mohs.autoattack",
+    .name = "AutoAttack",
+    .version = "1.0",
+    .license = "MIT",
+    .items = items,
+};
+
+const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
+{
+    (void)host_abi;
+    return &plugin;
+}
