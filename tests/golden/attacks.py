@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Writes attacks.h: what fgsm, pgd, mi_fgsm and feature_pgd do to the model
-of tests/unit/attack_victim.c, step by step with PyTorch's autograd in double
-precision. Needs torch, numpy.
+"""Writes attacks.h: what fgsm, pgd, mi_fgsm, feature_pgd, apgd, feature_apgd and
+fab do to the model of tests/unit/attack_victim.c, step by step with PyTorch's
+autograd in double precision. Needs torch, numpy.
 """
 import pathlib
 
@@ -88,6 +88,12 @@ def losses(kind, e, victim, seed):
         elif kind == "dlr":
             top = z[i].sort(descending=True).values
             out.append((z[i, wrong].max() - right) / (top[0] - top[2] + 1e-12))
+        elif kind == "aimed":  # towards spec's target, as a difference
+            out.append(z[i, victim.target[i]] - right)
+        elif kind == "dlr_targeted":
+            top = z[i].sort(descending=True).values
+            gap = z[i, victim.target[i]] - right
+            out.append(gap / (top[0] - (top[2] + top[3]) / 2 + 1e-12))
         elif kind == "targeted":
             draw = words(fork(seed, 0x7A), 1000 + i, 1)[0] * len(wrong) >> 32
             out.append(z[i, wrong[draw]] - right)
@@ -158,6 +164,156 @@ def attack(spec):
     return kept, best
 
 
+def fooled(e, i):
+    z = e[i] @ C.T
+    wrong = [j for j in range(CANDIDATES) if j not in POSITIVE[i]]
+    return bool(wrong) and bool(z[wrong].max() > z[POSITIVE[i]].max())
+
+
+def aim(victim, rank):
+    """The rank-th best wrong candidate of each clean sample; -1 without."""
+    z = victim.run({}) @ C.T
+    victim.target = []
+    for i in range(N):
+        wrong = [j for j in z[i].argsort(descending=True).tolist() if j not in POSITIVE[i]]
+        victim.target.append(wrong[rank] if rank < len(wrong) else -1)
+
+
+def value_and_slope(victim, kind, i, delta):
+    """Loss of sample i alone, its gradient by taps, and whether it is fooled."""
+    x = {t: d.clone().requires_grad_(True) for t, d in delta.items()}
+    e = victim.run(x)
+    if kind in ("aimed", "dlr_targeted") and victim.target[i] < 0:
+        return 0.0, {t: torch.zeros(d.shape[1]) for t, d in delta.items()}, fooled(e.detach(), i)
+    value = losses(kind, e, victim, 3)[i]
+    grad = torch.autograd.grad(value, list(x.values()))
+    return float(value.detach()), {t: g[i] for t, g in zip(x, grad)}, fooled(e.detach(), i)
+
+
+def apgd(spec):
+    """Algorithm 1 of Croce and Hein 2020, one sample at a time."""
+    victim, seed, taps = Victim(spec.get("masked", False)), 3, spec["taps"]
+    steps, kept = spec["steps"], {t: torch.zeros_like(victim.clean[t]) for t in spec["taps"]}
+    best = torch.full((N,), -torch.inf)
+    strong = [False] * N
+    for run in range(spec.get("targets", 1)):
+        if spec["loss"] == "dlr_targeted":
+            aim(victim, run)
+        for i in range(N):
+            group = {t: [(a, b, radius(spec, victim.clean[t][i, a:b]))
+                         for a, b in victim.groups(t, i, spec.get("per_sample"))]
+                     for t in taps}
+
+            def inside(d):
+                out = {t: torch.zeros_like(v) for t, v in d.items()}
+                for t in taps:
+                    for a, b, r in group[t]:
+                        out[t][i, a:b] = project(d[t][i, a:b], r, spec["norm"],
+                                                 victim.clean[t][i, a:b], t == "pixels")
+                return out
+
+            x = {t: torch.zeros_like(victim.clean[t]) for t in taps}
+            for n, t in enumerate(taps):
+                for a, b, r in group[t]:  # Linf: uniform, then out to the ball
+                    u = torch.from_numpy(uniform(fork(fork(seed, run), n), 1000 + i, b)[a:])
+                    x[t][i, a:b] = (2 * u - 1) / (2 * u - 1).abs().max() * r
+            x = inside(x)
+            value, slope, now = value_and_slope(victim, spec["loss"], i, x)
+            found = [(now, value, x)]
+            top, top_x, top_slope, checked = value, x, slope, value
+            size, halved, old, trace = 2.0, True, x, []
+            gap, since = max(int(.22 * steps), 1), 0
+            for t in range(steps):
+                share = 1 if t == 0 else .75
+                z = {k: v.clone() for k, v in x.items()}
+                for k in taps:
+                    for a, b, r in group[k]:
+                        g = slope[k][a:b]
+                        g = g.sign() if spec["norm"] == "linf" else g / max(g.norm(), 1e-30)
+                        z[k][i, a:b] += size * r * g
+                z = inside(z)
+                new = inside({k: x[k] + share * (z[k] - x[k]) + (1 - share) * (x[k] - old[k])
+                              for k in taps})
+                old, x = x, new
+                value, slope, now = value_and_slope(victim, spec["loss"], i, x)
+                found.append((now, value, x))
+                trace.append(value)
+                if value > top:
+                    top, top_x, top_slope = value, x, slope
+                since += 1
+                if since == gap:
+                    pairs = zip(trace[-gap:], ([0.0] + trace)[-gap - 1:])
+                    rose = sum(b > a for b, a in pairs)
+                    was, halved = halved, rose <= gap * .75 or (not halved and checked >= top)
+                    checked = top
+                    if halved:
+                        size, x, slope = size / 2, top_x, top_slope
+                    gap = max(gap - max(int(.03 * steps), 1), max(int(.06 * steps), 1))
+                    since = 0
+            for now, value, x in found:
+                if (now, value) > (strong[i], float(best[i])):
+                    strong[i], best[i] = now, value
+                    for t in taps:
+                        kept[t][i] = x[t][i]
+    return kept, best
+
+
+def nearest(norm, x, w, b):
+    """To the plane w z = b in the box, by bisection of the multiplier."""
+    down = float(w @ x) - b >= 0
+    way = -torch.sign(w) if down else torch.sign(w)
+    room = torch.where(way > 0, 1 - x, x).clamp(min=0) * (w != 0)
+    c = w.abs() if norm == "l2" else torch.ones_like(w)
+
+    def at(m):
+        return x + way * torch.minimum(m * c, room)
+
+    low, high = 0.0, 1e12
+    for _ in range(400):
+        middle = (low + high) / 2
+        over = (float(w @ at(middle)) - b < 0) == down
+        low, high = (low, middle) if over else (middle, high)
+    return at(high)
+
+
+def fab(spec):
+    victim, norm = Victim(False), spec["norm"]
+    kept = {"pixels": torch.zeros_like(X)}
+    best, done = torch.zeros(N), [fooled(victim.run({}), i) for i in range(N)]
+
+    least = [(np.inf, None)] * N
+
+    def size_of(d):
+        return float(d.abs().max() if norm == "linf" else d.norm())
+
+    for run in range(spec["targets"]):
+        aim(victim, run)
+        for i in range(N):
+            if done[i] or victim.target[i] < 0:
+                continue
+            point = X[i].clone()
+            for _ in range(spec["steps"]):
+                d = {"pixels": torch.zeros_like(X)}
+                d["pixels"][i] = point - X[i]
+                value, g, _ = value_and_slope(victim, "aimed", i, d)
+                w = g["pixels"]
+                b = float(w @ point) - value
+                here, there = nearest(norm, point, w, b), nearest(norm, X[i], w, b)
+                one, two = max(size_of(here - point), 1e-8), max(size_of(there - X[i]), 1e-8)
+                a = min(one / (one + two), .1)
+                point = ((point + 1.05 * (here - point)) * (1 - a) +
+                         (X[i] + 1.05 * (there - X[i])) * a).clamp(0, 1)
+                d["pixels"][i] = point - X[i]
+                if fooled(victim.run(d), i):
+                    if size_of(point - X[i]) < least[i][0]:
+                        least[i] = size_of(point - X[i]), point - X[i]
+                    point = X[i] + .9 * (point - X[i])
+    for i in range(N):
+        if least[i][0] <= spec["eps"]:
+            kept["pixels"][i] = least[i][1]
+    return kept, best
+
+
 PIXEL = dict(taps=["pixels"], absolute=True, loss="cross_entropy", norm="linf")
 CASES = [
     ("fgsm", "eps=8/255", dict(PIXEL, eps=8 / 255, alpha=8 / 255, steps=1)),
@@ -191,6 +347,18 @@ CASES = [
     ("feature_pgd", "eps=0.1 per_sample=1 steps=3 random_start=0 loss=dlr",
      dict(taps=["image.patch"], eps=0.1, alpha=0.05, steps=3, norm="l2",
           per_sample=True, loss="dlr")),
+    ("apgd", "eps=0.04 steps=40 loss=dlr", dict(PIXEL, do=apgd, eps=.04, steps=40, loss="dlr")),
+    ("apgd", "eps=0.05 steps=12 loss=margin",
+     dict(PIXEL, do=apgd, eps=.05, steps=12, loss="margin")),
+    ("apgd", "eps=0.02 steps=20 loss=dlr_targeted targets=3",
+     dict(PIXEL, do=apgd, eps=.02, steps=20, loss="dlr_targeted", targets=3)),
+    ("feature_apgd", "tap=image.patch,image.block.0 norm=linf eps=0.1 steps=25 loss=margin",
+     dict(taps=["image.patch", "image.block.0"], do=apgd, eps=.1, steps=25, norm="linf",
+          loss="margin", masked=True)),
+    ("fab", "eps=0.3 steps=20 targets=2 loss=-",
+     dict(PIXEL, do=fab, eps=.3, steps=20, targets=2)),
+    ("fab", "eps=1.5 norm=l2 steps=15 targets=1 loss=-",
+     dict(PIXEL, do=fab, eps=1.5, norm="l2", steps=15, targets=1)),
 ]
 
 
@@ -203,7 +371,8 @@ def main():
            "/* Made by attacks.py: final deltas, site after site, and losses. */"]
     table = []
     for n, (item, text, spec) in enumerate(CASES):
-        kept, best = attack(spec)
+        kept, best = spec.pop("do", attack)(spec)
+        text = text.removesuffix(" loss=-")
         out.append(f"static const double delta{n}[] = {{")
         for tap in spec["taps"]:
             out += [f"    {floats(row)}," for row in kept[tap]]

@@ -275,7 +275,7 @@ void av_scores(struct attack_victim *a, uint32_t i, double score[AV_CANDIDATES])
 static int right(const struct attack_victim *a, uint32_t i, uint32_t j)
 {
     for (uint32_t p = a->v.positive_first[i]; p < a->v.positive_first[i + 1]; p++)
-        if (positive[p] == j)
+        if (a->v.positive[p] == j)
             return 1;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gradient attacks on a small model with known gradients: step for step as
+ * Attacks on a small model with known gradients: step for step as
  * PyTorch does them (golden/attacks.py), balls and ranges, eps = 0, more eps
  * is worse, independence of batch and order, early stop, noise of exact norm,
  * losses against finite differences, bad parameters.
@@ -96,7 +96,8 @@ START_TEST(step_for_step)
                           "%s %s: delta %zu at %s is %.9g, not %.9g", g->item, g->params, j,
                           a->site[k].tap, a->site[k].delta[j], *want);
     }
-    for (uint32_t i = 0; strstr(g->params, "loss") == NULL && i < AV_N; i++)
+    bool ce = !strstr(g->params, "loss") && strcmp(g->item, "fab");
+    for (uint32_t i = 0; ce && i < AV_N; i++)
         ck_assert_double_eq_tol(av_cross_entropy(a, i), g->loss[i], 1e-5);
     av_free(a);
 }
@@ -117,6 +118,15 @@ static const struct ball_case {
     { "feature_pgd", "eps=0.3", 0.3, 1, 1, 0 },
     { "feature_pgd", "eps=0.3 norm=linf alpha=0.2", 0.3, 0, 1, 0 },
     { "feature_pgd", "eps=0.3 per_sample=1 restarts=2", 0.3, 1, 1, 1 },
+    { "apgd", "eps=0.03 steps=12", 0.03, 0, 0, 1 },
+    { "apgd", "eps=0.6 norm=l2 steps=12 loss=dlr", 0.6, 1, 0, 1 },
+    { "apgd", "eps=0.6 norm=l2 steps=12 loss=embedding", 0.6, 1, 0, 1 },
+    { "feature_apgd", "eps=0.3 steps=12", 0.3, 1, 1, 0 },
+    { "feature_apgd", "eps=0.2 norm=linf per_sample=1 steps=12", 0.2, 0, 1, 1 },
+    { "square", "eps=0.2 queries=60", 0.2, 0, 0, 1 },
+    { "square", "eps=0.6 norm=l2 queries=60", 0.6, 1, 0, 1 },
+    { "autoattack", "eps=0.03 steps=12 queries=30", 0.03, 0, 0, 1 },
+    { "autoattack", "eps=0.3 norm=l2 steps=12 queries=30", 0.3, 1, 0, 1 },
     { "feature_noise", "eps=0.3", 0.3, 1, 1, 0 },
     { "feature_noise", "eps=0.2 norm=linf per_sample=1", 0.2, 0, 1, 1 },
 };
@@ -185,6 +195,12 @@ END_TEST
 static const char *const all[][2] = {
     { "fgsm", "" }, { "pgd", "" }, { "pgd", "norm=l2 restarts=2" }, { "mi_fgsm", "" },
     { "feature_pgd", "" }, { "feature_pgd", "norm=linf tap=image.block.0,image.patch" },
+    { "apgd", "steps=20" }, { "apgd", "norm=l2 steps=20 restarts=2 early_stop=1" },
+    { "apgd", "loss=dlr_targeted targets=2 steps=12 eps=0.1" },
+    { "feature_apgd", "steps=15 tap=image.block.0,image.patch" },
+    { "fab", "steps=10 eps=0.3 restarts=2 targets=2" }, { "fab", "steps=10 eps=2 norm=l2" },
+    { "square", "queries=40" }, { "square", "queries=40 norm=l2 eps=0.4" },
+    { "autoattack", "steps=12 queries=20 eps=0.06" },
     { "feature_noise", "" },
 };
 
@@ -245,6 +261,11 @@ START_TEST(stronger)
         { "feature_pgd", "eps=0", "eps=0.05", "eps=0.2" },
         { "feature_pgd", "eps=0.2 steps=1 random_start=0", "eps=0.2 steps=5 random_start=0",
           "eps=0.2 steps=40 random_start=0 alpha=0.02" },
+        { "apgd", "eps=0 steps=20", "eps=0.02 steps=20", "eps=0.05 steps=20" },
+        { "feature_apgd", "eps=0 steps=20", "eps=0.05 steps=20", "eps=0.2 steps=20" },
+        { "square", "eps=0", "eps=0.02 queries=100", "eps=0.05 queries=100" },
+        { "square", "eps=0 norm=l2", "eps=0.1 norm=l2 queries=100",
+          "eps=0.4 norm=l2 queries=100" },
     };
     const char *const *r = rising[_i];
     double x = mean_loss(r[0], r[1]), y = mean_loss(r[0], r[2]), z = mean_loss(r[0], r[3]);
@@ -293,6 +314,113 @@ START_TEST(early_stop)
 }
 END_TEST
 
+/* A victim that is right about every sample: its first choice is the right
+ * one. */
+static struct attack_victim *right_new(uint32_t first, uint32_t n)
+{
+    struct attack_victim *a = av_new(0, first, n);
+    static uint32_t choice[AV_N]; // by place in AV_N: alike for all victims
+    uint32_t *place = (uint32_t *)a->v.positive_first;
+    for (uint32_t i = 0; i < n; i++) {
+        double score[AV_CANDIDATES];
+        av_scores(a, i, score);
+        uint32_t best = 0;
+        for (uint32_t j = 1; j < AV_CANDIDATES; j++)
+            best = score[j] > score[best] ? j : best;
+        choice[first + i] = best;
+    }
+    for (uint32_t i = 0; i <= n; i++)
+        place[i] = i;
+    a->v.positive = choice + first;
+    return a;
+}
+
+/* Samples that a wrong candidate leads, over seeds. */
+static uint32_t fooled_by(const char *id, const char *text)
+{
+    uint32_t n = 0;
+    for (uint64_t seed = 0; seed < 2; seed++) {
+        struct attack_victim *a = right_new(0, AV_N);
+        run(id, text, a, seed);
+        for (uint32_t i = 0; i < AV_N; i++)
+            n += av_margin(a, i) > 0;
+        av_free(a);
+    }
+    return n;
+}
+
+/* AutoAttack is no weaker than a member at any size, and somewhere stronger
+ * than the weakest. */
+START_TEST(worst_of_all)
+{
+    static const char *const members[][2] = {
+        { "apgd", "steps=20" }, { "apgd", "steps=20 loss=dlr_targeted" },
+        { "fab", "steps=20" },  { "square", "queries=60" },
+    };
+    uint32_t gain = 0;
+    for (int norm = 0; norm < 2; norm++)
+        for (int k = 1; k <= 5; k += 2) {
+            char text[160];
+            double eps = (norm ? 0.08 : 0.015) * k;
+            const char *l2 = norm ? "norm=l2" : "";
+            snprintf(text, sizeof text, "steps=20 queries=60 eps=%g %s", eps, l2);
+            uint32_t all_fooled = fooled_by("autoattack", text);
+            for (size_t m = 0; m < sizeof members / sizeof *members; m++) {
+                snprintf(text, sizeof text, "%s eps=%g %s", members[m][1], eps, l2);
+                uint32_t one = fooled_by(members[m][0], text);
+                ck_assert_msg(all_fooled >= one, "eps %g: autoattack %u, %s %u", eps,
+                              all_fooled, members[m][0], one);
+                gain += all_fooled - one;
+            }
+        }
+    ck_assert_uint_gt(gain, 0);
+}
+END_TEST
+
+/* With equal steps APGD finds at least PGD's loss, and more on average. */
+START_TEST(apgd_beats_pgd)
+{
+    static const char *const eps[] = { "0.02", "0.05", "0.1" };
+    double gain = 0;
+    for (size_t k = 0; k < 3; k++) {
+        char text[64];
+        snprintf(text, sizeof text, "eps=%s steps=40", eps[k]);
+        double a = mean_loss("apgd", text), p = mean_loss("pgd", text);
+        ck_assert_msg(a > p - 2e-3, "eps %s: apgd %g, pgd %g", eps[k], a, p);
+        gain += a - p;
+    }
+    ck_assert_double_gt(gain, 0);
+}
+END_TEST
+
+/* FAB's perturbation is about the boundary's distance: it fools, and a ball of
+ * 0.9 of it holds nothing that PGD finds. */
+START_TEST(fab_is_minimal)
+{
+    struct attack_victim *a = right_new(0, AV_N);
+    run("fab", "eps=0.5 steps=60 targets=6", a, 1);
+    uint32_t checked = 0;
+    for (uint32_t i = 0; i < AV_N; i++) {
+        double size = 0;
+        for (int j = 0; j < AV_PIXELS; j++)
+            size = fmax(size, fabs((double)a->site[0].delta[i * AV_PIXELS + j]));
+        if (size == 0)
+            continue;
+        ck_assert_double_gt(av_margin(a, i), 0);
+        struct attack_victim *b = right_new(i, 1);
+        char text[128];
+        snprintf(text, sizeof text, "eps=%.9g steps=200 restarts=5 loss=margin alpha=%.9g",
+                 0.9 * size, 0.02 * size);
+        run("pgd", text, b, 3);
+        ck_assert_msg(av_margin(b, 0) <= 0, "sample %u: size %g is not minimal", i, size);
+        av_free(b);
+        checked++;
+    }
+    ck_assert_uint_ge(checked, 4);
+    av_free(a);
+}
+END_TEST
+
 /* ---- bad parameters ---- */
 
 START_TEST(bad_parameters)
@@ -304,6 +432,11 @@ START_TEST(bad_parameters)
         { "pgd", "stpes=3", "did you mean 'steps'" },
         { "fgsm", "loss=embedding", "loss" },
         { "feature_pgd", "tap=,", "tap is empty" },
+        { "apgd", "loss=embedding early_stop=1", "early_stop needs a loss on scores" },
+        { "feature_apgd", "tap=,", "tap is empty" },
+        { "apgd", "eps=-0.1", "eps" },
+        { "autoattack", "version=rand", "standard, plus, clip" },
+        { "square", "p=0", "p" },
         { "feature_pgd", "tap=image.patch,image.patch", "twice" },
         { "feature_noise", "tap=a,b,c,d,e,f,g,h,i", "more than 8 taps" },
     };
@@ -340,10 +473,13 @@ int main(void)
     tcase_add_test(t, noise_has_the_norm);
     tcase_add_loop_test(t, no_eps_no_delta, 0, COUNT(all));
     tcase_add_loop_test(t, batch_does_not_matter, 0, COUNT(all));
-    tcase_add_loop_test(t, stronger, 0, 6);
+    tcase_add_loop_test(t, stronger, 0, 10);
+    tcase_add_test(t, worst_of_all);
+    tcase_add_test(t, apgd_beats_pgd);
+    tcase_add_test(t, fab_is_minimal);
     tcase_add_test(t, restarts_never_hurt);
     tcase_add_test(t, early_stop);
-    tcase_add_loop_test(t, bad_parameters, 0, 8);
+    tcase_add_loop_test(t, bad_parameters, 0, 13);
     tcase_add_test(t, unknown_tap);
     tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);

@@ -84,35 +84,60 @@ static void cut_to_ball(const struct standing *t, const double *size, double eps
     }
 }
 
-static mohs_status fab(const struct attack *a, struct standing *t, uint32_t restarts,
-                       uint64_t seed, struct mohs_error *err)
+/* Towards one wrong candidate of each sample that stands, size[] and deltas of
+ * those for which there is none: INFINITY and zero. */
+static mohs_status fab_towards(const struct attack *a, struct standing *t,
+                               struct loss *loss, uint32_t run, uint64_t seed, double *size,
+                               struct mohs_error *err)
 {
-    uint32_t n = t->s->v->n, targets = (uint32_t)a->p.targets;
+    uint32_t targets = (uint32_t)a->p.targets, aimed = 0;
+    sites_zero(t->s);
+    mohs_status st = loss_aim(loss, run % targets, err);
+    for (uint32_t j = 0; st >= 0 && j < t->n; j++) {
+        size[t->sample[j]] = INFINITY;
+        if (loss->target[t->sample[j]] < t->s->v->n_candidates)
+            t->scratch[aimed++] = t->sample[j];
+    }
+    struct fab f = { a->id, t->s, loss, (uint32_t)a->p.steps, run / targets, 0.1, 1.05, 0.9,
+                     seed };
+    return st < 0 || !aimed ? st : fab_run(&f, aimed, t->scratch, size, err);
+}
+
+/* The least of all targets and restarts (`least`), or the first within eps. */
+static mohs_status fab(const struct attack *a, struct standing *t, uint32_t restarts,
+                       int least, uint64_t seed, struct mohs_error *err)
+{
+    uint32_t n = t->s->v->n, runs = restarts * (uint32_t)a->p.targets;
     struct loss loss = { 0 };
+    float *kept[SITES_MAX] = { 0 };
     double *size = malloc(((size_t)n + 1) * sizeof *size);
-    mohs_status st = size ? loss_init(&loss, t->s->v, LOSS_TARGETED, seed, a->id, err)
-                          : mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples",
-                                      a->id, n);
-    for (uint32_t r = 0; st >= 0 && r < restarts * targets && t->n; r++) {
-        uint32_t aimed = 0;
-        sites_zero(t->s);
-        st = loss_aim(&loss, r % targets, err);
+    double *best = malloc(((size_t)n + 1) * sizeof *best);
+    mohs_status st = size && best ? loss_init(&loss, t->s->v, LOSS_TARGETED, seed, a->id, err)
+                                  : mohs_fail(err, MOHS_E_NOMEM,
+                                              "%s: no memory for %u samples", a->id, n);
+    if (st >= 0)
+        st = kept_new(t->s, kept, err);
+    for (uint32_t i = 0; st >= 0 && i < n; i++)
+        best[i] = INFINITY;
+    for (uint32_t r = 0; st >= 0 && r < runs && t->n; r++) {
+        st = fab_towards(a, t, &loss, r, seed, size, err);
         for (uint32_t j = 0; st >= 0 && j < t->n; j++) {
-            size[t->sample[j]] = INFINITY;
-            if (loss.target[t->sample[j]] < t->s->v->n_candidates)
-                t->scratch[aimed++] = t->sample[j];
+            uint32_t i = t->sample[j];
+            if (size[i] < best[i]) {
+                best[i] = size[i];
+                kept_store(t->s, i, kept);
+            }
+            kept_restore(t->s, i, kept);
         }
-        struct fab run = { a->id, t->s, &loss, (uint32_t)a->p.steps, r / targets, 0.1, 1.05,
-                           0.9, seed };
-        if (st >= 0 && aimed)
-            st = fab_run(&run, aimed, t->scratch, size, err);
-        if (st >= 0) {
-            cut_to_ball(t, size, (double)a->p.eps);
+        if (st >= 0 && (!least || r + 1 == runs)) {
+            cut_to_ball(t, best, (double)a->p.eps);
             st = standing_judge(t, err);
         }
     }
+    kept_free(kept);
     loss_free(&loss);
     free(size);
+    free(best);
     return st;
 }
 
@@ -149,7 +174,7 @@ static mohs_status autoattack_run(const struct attack *a, struct standing *t, ui
     if (st >= 0 && dlr)
         st = apgd(a, t, LOSS_DLR_TARGETED, 1, mohs_rng_fork(seed, APGD_T), err);
     if (st >= 0 && a->p.version != CLIP)
-        st = fab(a, t, restarts, mohs_rng_fork(seed, FAB_T), err);
+        st = fab(a, t, restarts, 0, mohs_rng_fork(seed, FAB_T), err);
     if (st >= 0 && a->p.version != CLIP)
         st = square(a, t, 1, mohs_rng_fork(seed, SQUARE), err);
     return st;
@@ -158,7 +183,7 @@ static mohs_status autoattack_run(const struct attack *a, struct standing *t, ui
 static mohs_status fab_item_run(const struct attack *a, struct standing *t, uint64_t seed,
                                 struct mohs_error *err)
 {
-    return fab(a, t, (uint32_t)a->p.restarts, mohs_rng_fork(seed, FAB_T), err);
+    return fab(a, t, (uint32_t)a->p.restarts, 1, mohs_rng_fork(seed, FAB_T), err);
 }
 
 static mohs_status square_item_run(const struct attack *a, struct standing *t,
