@@ -339,7 +339,7 @@ static struct attack_victim *right_new(uint32_t first, uint32_t n)
 static uint32_t fooled_by(const char *id, const char *text)
 {
     uint32_t n = 0;
-    for (uint64_t seed = 0; seed < 2; seed++) {
+    for (uint64_t seed = 0; seed < 1; seed++) {
         struct attack_victim *a = right_new(0, AV_N);
         run(id, text, a, seed);
         for (uint32_t i = 0; i < AV_N; i++)
@@ -354,8 +354,8 @@ static uint32_t fooled_by(const char *id, const char *text)
 START_TEST(worst_of_all)
 {
     static const char *const members[][2] = {
-        { "apgd", "steps=20" }, { "apgd", "steps=20 loss=dlr_targeted" },
-        { "fab", "steps=20" },  { "square", "queries=60" },
+        { "apgd", "steps=12" }, { "apgd", "steps=12 loss=dlr_targeted" },
+        { "fab", "steps=12" },  { "square", "queries=40" },
     };
     uint32_t gain = 0;
     for (int norm = 0; norm < 2; norm++)
@@ -363,7 +363,7 @@ START_TEST(worst_of_all)
             char text[160];
             double eps = (norm ? 0.08 : 0.015) * k;
             const char *l2 = norm ? "norm=l2" : "";
-            snprintf(text, sizeof text, "steps=20 queries=60 eps=%g %s", eps, l2);
+            snprintf(text, sizeof text, "steps=12 queries=40 eps=%g %s", eps, l2);
             uint32_t all_fooled = fooled_by("autoattack", text);
             for (size_t m = 0; m < sizeof members / sizeof *members; m++) {
                 snprintf(text, sizeof text, "%s eps=%g %s", members[m][1], eps, l2);
@@ -409,7 +409,7 @@ START_TEST(fab_is_minimal)
         ck_assert_double_gt(av_margin(a, i), 0);
         struct attack_victim *b = right_new(i, 1);
         char text[128];
-        snprintf(text, sizeof text, "eps=%.9g steps=200 restarts=5 loss=margin alpha=%.9g",
+        snprintf(text, sizeof text, "eps=%.9g steps=100 restarts=3 loss=margin alpha=%.9g",
                  0.9 * size, 0.02 * size);
         run("pgd", text, b, 3);
         ck_assert_msg(av_margin(b, 0) <= 0, "sample %u: size %g is not minimal", i, size);
