@@ -9,7 +9,7 @@ plugins_attacks_libattacks_la_CPPFLAGS = -I$(srcdir)/core/include
 ATTACK_LIBS = plugins/attacks/libattacks.la -lm
 
 attacks_LTLIBRARIES += plugins/attacks/pgd/pgd.la plugins/attacks/apgd/apgd.la \
-	plugins/attacks/autoattack/autoattack.la \
+	plugins/attacks/autoattack/autoattack.la plugins/attacks/cw/cw.la \
 	plugins/attacks/feature_pgd/feature_pgd.la
 plugins_attacks_pgd_pgd_la_SOURCES = %D%/pgd/pgd.c
 plugins_attacks_pgd_pgd_la_CPPFLAGS = -I$(srcdir)/core/include
@@ -27,3 +27,7 @@ plugins_attacks_autoattack_autoattack_la_SOURCES = %D%/autoattack/autoattack.c
 plugins_attacks_autoattack_autoattack_la_CPPFLAGS = -I$(srcdir)/core/include
 plugins_attacks_autoattack_autoattack_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_attacks_autoattack_autoattack_la_LIBADD = $(ATTACK_LIBS)
+plugins_attacks_cw_cw_la_SOURCES = %D%/cw/cw.c
+plugins_attacks_cw_cw_la_CPPFLAGS = -I$(srcdir)/core/include
+plugins_attacks_cw_cw_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_attacks_cw_cw_la_LIBADD = $(ATTACK_LIBS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Writes attacks.h: what fgsm, pgd, mi_fgsm, feature_pgd, apgd, feature_apgd and
-fab do to the model of tests/unit/attack_victim.c, step by step with PyTorch's
+"""Writes attacks.h: what fgsm, pgd, mi_fgsm, feature_pgd, apgd, feature_apgd, fab
+and cw do to the model of tests/unit/attack_victim.c, step by step with PyTorch's
 autograd in double precision. Needs torch, numpy.
 """
 import pathlib
@@ -314,6 +314,38 @@ def fab(spec):
     return kept, best
 
 
+def cw(spec):
+    """Carlini and Wagner's L2 attack with PyTorch's own Adam."""
+    victim, kept, best = Victim(False), {"pixels": torch.zeros_like(X)}, torch.zeros(N)
+    for i in range(N):
+        if fooled(victim.run({}).detach(), i):
+            continue
+        c, low, high, least = spec["c"], 0.0, np.inf, np.inf
+        for _ in range(spec["binary_steps"]):
+            w = torch.atanh((2 * X[i] - 1).clamp(1e-6 - 1, 1 - 1e-6)).requires_grad_(True)
+            adam, hit = torch.optim.Adam([w], lr=spec["lr"]), False
+            for step in range(spec["steps"] + 1):
+                d = torch.zeros_like(X)
+                d[i] = (torch.tanh(w) + 1) / 2 - X[i]
+                e = victim.run({"pixels": d})
+                size = float(d[i].detach().norm())
+                if fooled(e.detach(), i):
+                    hit = True
+                    if size < least:
+                        least, kept["pixels"][i] = size, d[i].detach()
+                if step == spec["steps"]:
+                    break
+                gap = -losses("margin", e, victim, 3)[i]
+                adam.zero_grad()
+                ((d[i] ** 2).sum() + c * gap.clamp(min=-spec["kappa"])).backward()
+                adam.step()
+            low, high = (low, c) if hit else (c, high)
+            c = (low + high) / 2 if high < np.inf else 10 * c
+        if least > spec["eps"]:
+            kept["pixels"][i] = 0
+    return kept, best
+
+
 PIXEL = dict(taps=["pixels"], absolute=True, loss="cross_entropy", norm="linf")
 CASES = [
     ("fgsm", "eps=8/255", dict(PIXEL, eps=8 / 255, alpha=8 / 255, steps=1)),
@@ -359,6 +391,8 @@ CASES = [
      dict(PIXEL, do=fab, eps=.3, steps=20, targets=2)),
     ("fab", "eps=1.5 norm=l2 steps=15 targets=1 loss=-",
      dict(PIXEL, do=fab, eps=1.5, norm="l2", steps=15, targets=1)),
+    ("cw", "eps=2 c=0.5 kappa=0.2 lr=0.02 steps=30 binary_steps=3 loss=-",
+     dict(PIXEL, do=cw, eps=2, c=.5, kappa=.2, lr=.02, steps=30, binary_steps=3)),
 ]
 
 
