@@ -11,3 +11,7 @@ check_PROGRAMS += tests/unit/test_robustness
 tests_unit_test_robustness_SOURCES = %D%/unit/test_robustness.c
 tests_unit_test_robustness_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_robustness_LDADD = $(RESULTS_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_trust
+tests_unit_test_trust_SOURCES = %D%/unit/test_trust.c
+tests_unit_test_trust_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_trust_LDADD = $(RESULTS_TEST_LIBS)

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "results/results.h"
 #include "results/robustness.h"
+#include "results/trust.h"
 
 #include <string.h>
 
@@ -13,7 +14,7 @@ enum { OPT_CSV = 256, OPT_VALUE, OPT_BASELINE, OPT_FIT, OPT_ONLY };
 static const struct cli_option options[] = {
     { "out", 'o', "FILE", "merge: the file to make" },
     { "csv", OPT_CSV, NULL, "export: CSV, which is the default" },
-    { "value", OPT_VALUE, "NAME", "robustness: the score, top1 or mean_recall" },
+    { "value", OPT_VALUE, "NAME", "the score: top1, mean_recall (trust: i2t_r1)" },
     { "baseline", OPT_BASELINE, "MODEL",
       "robustness: a model of the file, or alexnet" },
     { "fit", OPT_FIT, "MODEL,...",
@@ -77,6 +78,10 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
         RET_IF_ERR(opt_count(c, 2, 2, err));
         return results_robustness(c->args[1], &rob, c->json, err);
     }
+    if (!strcmp(word, "trust")) {
+        RET_IF_ERR(opt_count(c, 2, 2, err));
+        return results_trust(c->args[1], rob.value, c->json, err);
+    }
     bool known = !strcmp(word, "list") || !strcmp(word, "show") ||
                  !strcmp(word, "export") || !strcmp(word, "merge");
     if (!known)
@@ -98,9 +103,10 @@ const struct cli_command command_results = {
         "list|show|export FILE... [--json|--csv]\ndiff FILE FILE [--json]\n"
         "robustness FILE [--value NAME] [--baseline MODEL] [--fit MODEL,...] "
         "[--only NAME,...] [--json]\n"
+        "trust FILE [--value NAME] [--json]\n"
         "merge FILE... --out FILE",
     .options = options,
-    .words = "list show export diff robustness merge",
+    .words = "list show export diff robustness trust merge",
     .details =
         "`list` shows runs, `show` values with intervals, `export` all values "
         "as "
@@ -108,7 +114,10 @@ const struct cli_command command_results = {
         "explains "
         "it (exit code 1 when something differs). `robustness` turns corrupted "
         "cells into drop, mRR, MMI, and against a baseline mCE, relative mCE, "
-        "relative and effective robustness. `merge` joins the files of "
+        "relative and effective robustness. `trust` says whether attacked cells "
+        "can be believed (balls and ranges held, larger eps no weaker, no masked "
+        "gradients, AutoAttack no weaker than its members; exit code 1 when "
+        "not) and gives the worst case over attacks. `merge` joins the files of "
         "shards and refuses cells that contradict each other.",
     .run = run,
 };

@@ -238,6 +238,8 @@ static void charts_of(struct doc *d, int block, int value)
     }
     if (b->corruptions.n)
         part_robustness(d, block, value);
+    if (b->attacks.n)
+        part_trust(d, block);
 }
 
 static void put_block(struct doc *d, int block)

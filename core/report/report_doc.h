@@ -57,7 +57,6 @@ struct doc {
 mohs_status doc_load(struct doc *d, struct results *r, struct mohs_error *err);
 void doc_free(struct doc *d);
 int labels_add(struct labels *l, struct arena *a, const char *s); /* index */
-const char *axis_of(const struct result_cell *c, const char *key); /* or NULL */
 /* The value `name` of a condition, or NULL. */
 const struct result_value *doc_value(const struct doc *d, int block, int model,
                                      int corruption, int severity, int attack,
@@ -87,6 +86,7 @@ void put_base64(struct doc *d, const void *data, size_t n);
 /* ---- parts of the page ---- */
 void part_cards(struct doc *d, int block, int value);
 void part_robustness(struct doc *d, int block, int value);
+void part_trust(struct doc *d, int block);
 void part_tables(struct doc *d, int block);
 void part_all_cells(struct doc *d);
 void part_provenance(struct doc *d);

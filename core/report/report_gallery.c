@@ -54,9 +54,9 @@ static void add_picture(struct doc *d, struct pictures *p,
 {
     const char *colon = strchr(f->name, ':');
     const char *item = colon ? colon + 1 : f->name;
-    const char *corruption = axis_of(&c->c, "corruption");
-    const char *attack = axis_of(&c->c, "attack");
-    const char *severity = axis_of(&c->c, "severity");
+    const char *corruption = result_axis(&c->c, "corruption");
+    const char *attack = result_axis(&c->c, "attack");
+    const char *severity = result_axis(&c->c, "severity");
     const char *kind = kind_of(f->name);
     struct hash128 hash = hash_bytes(f->data, f->n);
     const char *group = attack ? attack : corruption ? corruption : "clean";
@@ -103,8 +103,8 @@ static int by_condition(const void *a, const void *b)
 {
     const struct picture *x = a, *y = b;
     double sx = 0, sy = 0;
-    const char *tx = axis_of(&x->cell->c, "severity");
-    const char *ty = axis_of(&y->cell->c, "severity");
+    const char *tx = result_axis(&x->cell->c, "severity");
+    const char *ty = result_axis(&y->cell->c, "severity");
     if (tx && ty && str_to_double(tx, &sx) && str_to_double(ty, &sy) && sx != sy)
         return sx < sy ? -1 : 1;
     if (x->cell->model != y->cell->model)

@@ -23,14 +23,6 @@ int labels_add(struct labels *l, struct arena *a, const char *s)
     return l->n++;
 }
 
-const char *axis_of(const struct result_cell *c, const char *key)
-{
-    for (size_t i = 0; i < c->n_axes; i++)
-        if (!strcmp(c->axis[i].key, key))
-            return c->axis[i].value;
-    return NULL;
-}
-
 static const struct result_pair *dup_pairs(struct arena *a,
                                            const struct result_pair *p, size_t n)
 {
@@ -119,7 +111,7 @@ static bool of_model(const struct doc *d, const char *key)
     bool one = strcmp(key, "data") && strcmp(key, "metric") && strcmp(key, "prompt");
     for (size_t i = 0; i < d->n_cells && one; i++) {
         const struct result_cell *c = &d->cell[i].c;
-        const char *model = axis_of(c, "model"), *v = axis_of(c, key);
+        const char *model = result_axis(c, "model"), *v = result_axis(c, key);
         if (d->cell[i].curve)
             continue;
         int m = labels_add(&models, d->arena, model ? model : "");
@@ -158,10 +150,10 @@ static bool condition_axis(const struct doc *d, const char *key)
     bool clean = false;
     for (size_t i = 0; i < d->n_cells; i++) {
         const struct result_cell *c = &d->cell[i].c;
-        if (d->cell[i].curve || axis_of(c, "corruption") || axis_of(c, "attack"))
+        if (d->cell[i].curve || result_axis(c, "corruption") || result_axis(c, "attack"))
             continue;
         clean = true;
-        if (axis_of(c, key))
+        if (result_axis(c, key))
             return false;
     }
     return clean;
@@ -172,7 +164,7 @@ static bool condition_axis(const struct doc *d, const char *key)
 static const char *condition(struct doc *d, const struct result_cell *c,
                              const char *kind)
 {
-    const char *name = axis_of(c, kind);
+    const char *name = result_axis(c, kind);
     bool attack = !strcmp(kind, "attack");
     struct str b = { 0 };
     if (!name)
@@ -187,7 +179,7 @@ static const char *condition(struct doc *d, const struct result_cell *c,
         bool says_corruption = !strncmp(key, "corruption", 10);
         bool mine = attack ? says_attack || (!says_corruption)
                            : says_corruption ||
-                                 (!says_attack && !axis_of(c, "attack"));
+                                 (!says_attack && !result_axis(c, "attack"));
         if (!mine)
             continue;
         // "attack_params: eps=1" reads better as "eps=1".
@@ -232,7 +224,7 @@ static int block_find(struct doc *d, const char *name)
 
 static void place(struct doc *d, struct doc_cell *c)
 {
-    const char *model = axis_of(&c->c, "model");
+    const char *model = result_axis(&c->c, "model");
     c->model = labels_add(&d->models, d->arena, model ? model : "");
     if (c->curve || !c->c.n_values)
         return;
@@ -241,7 +233,7 @@ static void place(struct doc *d, struct doc_cell *c)
         return;
     struct block *b = &d->block[c->block];
     const char *corruption = condition(d, &c->c, "corruption");
-    const char *severity = axis_of(&c->c, "severity");
+    const char *severity = result_axis(&c->c, "severity");
     const char *attack = condition(d, &c->c, "attack");
     if (corruption)
         c->corruption = labels_add(&b->corruptions, d->arena, corruption);

@@ -488,7 +488,7 @@ void part_all_cells(struct doc *d)
         const struct result_cell *c = &d->cell[i].c;
         put(d, "<tr>");
         for (int k = 0; k < axes.n; k++) {
-            const char *x = axis_of(c, axes.v[k]);
+            const char *x = result_axis(c, axes.v[k]);
             put(d, "<td>");
             put_text(d, x ? x : "");
             put(d, "</td>");

@@ -73,6 +73,8 @@ mohs_status results_link(struct results *r, int64_t run, struct hash128 cell,
                          struct mohs_error *err);
 
 /* ---- reading ---- */
+/* The value of an axis, or NULL. */
+const char *result_axis(const struct result_cell *c, const char *key);
 /* Visits cells in insertion order with everything but samples. */
 mohs_status results_each(struct results *r,
                          mohs_status (*fn)(void *user,

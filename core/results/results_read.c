@@ -533,3 +533,11 @@ mohs_status results_samples(struct results *r, struct hash128 cell,
     sqlite3_reset(s);
     return st < 0 ? err_prefix(err, st, "%s: cell %s", r->path, hex) : MOHS_OK;
 }
+
+const char *result_axis(const struct result_cell *c, const char *key)
+{
+    for (size_t i = 0; i < c->n_axes; i++)
+        if (!strcmp(c->axis[i].key, key))
+            return c->axis[i].value;
+    return NULL;
+}

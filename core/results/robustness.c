@@ -102,14 +102,6 @@ static size_t list_add(struct robustness *r, struct list *l, const char *s)
 
 /* ---- cells ----------------------------------------------------------- */
 
-static const char *axis(const struct result_cell *c, const char *key)
-{
-    for (size_t i = 0; i < c->n_axes; i++)
-        if (!strcmp(c->axis[i].key, key))
-            return c->axis[i].value;
-    return NULL;
-}
-
 /* The axes that eval gives to every cell, or all but the coordinates. */
 static size_t set_of(struct robustness *r, const struct result_cell *c, bool all)
 {
@@ -130,8 +122,8 @@ static size_t set_of(struct robustness *r, const struct result_cell *c, bool all
 
 static size_t corruption_of(struct robustness *r, const struct result_cell *c)
 {
-    const char *name = axis(c, "corruption");
-    const char *params = axis(c, "corruption_params");
+    const char *name = result_axis(c, "corruption");
+    const char *params = result_axis(c, "corruption_params");
     if (!name)
         return SIZE_MAX;
     return list_add(r, &r->corruptions,
@@ -150,14 +142,14 @@ mohs_status robustness_take(void *user, const struct result_cell *c,
                             struct mohs_error *err)
 {
     struct robustness *r = user;
-    const char *model = axis(c, "model"), *severity = axis(c, "severity");
+    const char *model = result_axis(c, "model"), *severity = result_axis(c, "severity");
     int64_t at = 0;
     (void)err;
-    if (!model || axis(c, "attack"))
+    if (!model || result_axis(c, "attack"))
         return MOHS_OK;
     if (severity && (!str_to_i64(severity, &at) || at < 1 || at > SEVERITIES))
         return MOHS_OK;
-    if (!at != !axis(c, "corruption"))
+    if (!at != !result_axis(c, "corruption"))
         return MOHS_OK;
     struct score s = { .set = set_of(r, c, false),
                        .all = set_of(r, c, true),

@@ -87,6 +87,14 @@ quick() { # results file, options...
 quick ref.db --no-cache --micro-batch 64 --workers 2
 quick mb1.db --no-cache --micro-batch 1 --workers 1
 same ref.db mb1.db "micro-batch 1, one worker"
+# six pictures may order attacks oddly; balls and audits hold on any
+"$mohs" results trust ref.db >trust.txt || [ $? = 1 ] || die "results trust"
+grep -q 'ok    audit' trust.txt || die "results trust: $(cat trust.txt)"
+grep -q 'ok    ball' trust.txt || die "results trust: $(cat trust.txt)"
+"$mohs" results trust ref.db --json | grep -q '"check":"ball","good":true' || die "trust as JSON"
+! grep -q FAIL trust.txt || grep -q 'FAIL  \(eps\|gradient\|steps\)' trust.txt ||
+	die "results trust: $(cat trust.txt)"
+echo "ok: trust"
 quick mb7.db --no-cache --micro-batch 7
 same ref.db mb7.db "micro-batch 7"
 quick s0.db --no-cache --shard 0/2
