@@ -23,4 +23,4 @@ EXTRA_DIST += bench/README.md bench/train_step.py bench/train_step.sh
 bench_corruptions_SOURCES = %D%/corruptions.c
 bench_corruptions_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
 	$(DL_LIBS) -lpthread -lm
-EXTRA_DIST += bench/corruptions.py
+EXTRA_DIST += bench/corruptions.py bench/attacks.py

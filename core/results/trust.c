@@ -229,7 +229,8 @@ static double filled(const struct look *l)
     double x = l->per_token && !strcmp(l->norm, "l2") ? l->relative
                : !l->pixels                            ? NAN
                : !strcmp(l->norm, "linf")              ? l->linf
-                                                       : l->l2;
+               : !strcmp(l->norm, "l2")                ? l->l2
+                                                       : NAN;
     return l->eps > 0 ? x / l->eps : NAN;
 }
 

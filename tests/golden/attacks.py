@@ -110,6 +110,17 @@ def radius(spec, clean):
 
 
 def project(d, r, norm, clean, pixels):
+    if norm == "l1":
+        lo, hi = (-clean, 1 - clean) if pixels else (-torch.inf, torch.inf)
+
+        def soft(m):
+            return (d.sign() * (d.abs() - m).clamp(min=0)).clamp(lo, hi)
+
+        a, b = 0.0, float(d.abs().max())
+        for _ in range(200 if float(soft(0).abs().sum()) > r else 0):
+            m = (a + b) / 2
+            a, b = (m, b) if float(soft(m).abs().sum()) > r else (a, m)
+        return soft(b) if a else soft(0)
     if norm == "l2":
         d = d * min(1, r / max(float(d.norm()), 1e-30))
     else:
@@ -157,6 +168,10 @@ def attack(spec):
             move = spec["alpha"] / spec["eps"] * r
             if spec["norm"] == "l2":
                 g = g / g.norm() if g.norm() > 0 else g
+            elif spec["norm"] == "l1":
+                k = -(-len(g) // 20)
+                top = g.abs().topk(k).indices
+                g = torch.zeros_like(g).index_put((top,), g[top].sign() / k)
             else:
                 g = g.sign()
             delta[t][i, a:b] = project(delta[t][i, a:b] + move * g, r, spec["norm"],
@@ -355,6 +370,8 @@ CASES = [
      dict(PIXEL, eps=8 / 255, alpha=4 / 255, steps=5)),
     ("pgd", "eps=0.5 alpha=0.2 norm=l2 steps=4 random_start=0 loss=margin",
      dict(PIXEL, eps=0.5, alpha=0.2, steps=4, norm="l2", loss="margin")),
+    ("pgd", "eps=1.2 alpha=0.5 norm=l1 steps=7 random_start=0",
+     dict(PIXEL, eps=1.2, alpha=0.5, steps=7, norm="l1")),
     ("pgd", "eps=0.1 steps=3 random_start=0 loss=targeted",
      dict(PIXEL, eps=0.1, alpha=0.25 / 3, steps=3, loss="targeted")),
     ("pgd", "eps=0.05 steps=6 loss=embedding",

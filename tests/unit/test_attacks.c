@@ -108,10 +108,11 @@ END_TEST
 static const struct ball_case {
     const char *item, *params;
     double eps;
-    int l2, relative, per_sample;
+    int l2, relative, per_sample; /* l2 2: l1 */
 } balls[] = {
     { "pgd", "eps=0.03 restarts=3", 0.03, 0, 0, 1 },
     { "pgd", "eps=0.6 norm=l2 alpha=0.3", 0.6, 1, 0, 1 },
+    { "pgd", "eps=1.5 norm=l1 alpha=1", 1.5, 2, 0, 1 },
     { "pgd", "eps=5 loss=embedding", 5, 0, 0, 1 }, // the range binds
     { "mi_fgsm", "random_start=1", 16.0 / 255, 0, 0, 1 },
     { "fgsm", "eps=0.2 norm=l2", 0.2, 1, 0, 1 },
@@ -142,8 +143,10 @@ static double used(const struct ball_case *b, const struct mohs_site *s, size_t 
         size = fmax(size, fabs((double)s->delta[j]));
         ck_assert(s->clean[j] + s->delta[j] >= s->lo && s->clean[j] + s->delta[j] <= s->hi);
     }
-    if (b->l2)
+    if (b->l2 == 1)
         size = norm(s->delta + at, n);
+    for (size_t j = at; b->l2 == 2 && j < at + n; j++)
+        size = (j == at ? 0 : size) + fabs((double)s->delta[j]);
     if (b->relative)
         unit = b->l2 ? norm(s->clean + at, n) : sqrt(var);
     // eps is a float in the plugin; nothing else is forgiven
@@ -193,7 +196,8 @@ START_TEST(noise_has_the_norm)
 END_TEST
 
 static const char *const all[][2] = {
-    { "fgsm", "" }, { "pgd", "" }, { "pgd", "norm=l2 restarts=2" }, { "mi_fgsm", "" },
+    { "fgsm", "" }, { "pgd", "" }, { "pgd", "norm=l2 restarts=2" },
+    { "pgd", "norm=l1 eps=2 restarts=2" }, { "mi_fgsm", "" },
     { "feature_pgd", "" }, { "feature_pgd", "norm=linf tap=image.block.0,image.patch" },
     { "apgd", "steps=20" }, { "apgd", "norm=l2 steps=20 restarts=2 early_stop=1" },
     { "apgd", "loss=dlr_targeted targets=2 steps=12 eps=0.1" },
@@ -256,6 +260,7 @@ START_TEST(stronger)
     static const char *const rising[][4] = {
         { "pgd", "eps=0", "eps=0.02", "eps=0.05" },
         { "pgd", "eps=0 norm=l2", "eps=0.2 norm=l2", "eps=0.6 norm=l2" },
+        { "pgd", "eps=0 norm=l1", "eps=0.5 norm=l1", "eps=2 norm=l1" },
         { "mi_fgsm", "eps=0", "eps=0.02", "eps=0.05" },
         { "fgsm", "eps=0", "eps=0.005", "eps=0.02" },
         { "feature_pgd", "eps=0", "eps=0.05", "eps=0.2" },
@@ -473,7 +478,7 @@ int main(void)
     tcase_add_test(t, noise_has_the_norm);
     tcase_add_loop_test(t, no_eps_no_delta, 0, COUNT(all));
     tcase_add_loop_test(t, batch_does_not_matter, 0, COUNT(all));
-    tcase_add_loop_test(t, stronger, 0, 10);
+    tcase_add_loop_test(t, stronger, 0, 11);
     tcase_add_test(t, worst_of_all);
     tcase_add_test(t, apgd_beats_pgd);
     tcase_add_test(t, fab_is_minimal);

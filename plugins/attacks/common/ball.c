@@ -3,6 +3,7 @@
 #include "ball.h"
 
 #include <math.h>
+#include <string.h>
 
 #include <mohs/rng.h>
 
@@ -38,9 +39,106 @@ double group_norm(const float *x, size_t n)
     return sqrt(s);
 }
 
+/* ---- l1 ---- */
+
+/* What stays of an entry after a threshold, within its range. */
+static double shrunk(const struct group *g, size_t i, double threshold)
+{
+    double d = fabs((double)g->delta[i]) - threshold;
+    double room = g->delta[i] > 0 ? (double)g->hi - g->clean[i]
+                                  : (double)g->clean[i] - g->lo;
+    return d <= 0 || room <= 0 ? 0 : d < room ? d : room;
+}
+
+static double shrunk_sum(const struct group *g, double threshold)
+{
+    double s = 0;
+    for (size_t i = 0; i < g->count; i++)
+        s += shrunk(g, i, threshold);
+    return s;
+}
+
+/* The nearest point of ball and box together: soft thresholds cut to the box
+ * (Croce and Hein, "Mind the box", ICML 2021), the threshold by bisection. */
+static void project_l1(const struct group *g)
+{
+    double low = 0, high = 0;
+    if (shrunk_sum(g, 0) <= g->radius)
+        return; // the range is cut afterwards
+    for (size_t i = 0; i < g->count; i++)
+        high = fmax(high, fabs((double)g->delta[i]));
+    for (int k = 0; k < 60; k++) {
+        double middle = (low + high) / 2;
+        if (shrunk_sum(g, middle) > g->radius)
+            low = middle;
+        else
+            high = middle;
+    }
+    for (size_t i = 0; i < g->count; i++)
+        g->delta[i] = (float)copysign(shrunk(g, i, high) * (1 - 1e-7),
+                                      (double)g->delta[i]);
+}
+
+static uint32_t magnitude(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u & 0x7FFFFFFF; // as integers, floats are in order
+}
+
+/* The k-th largest magnitude, k >= 1, by halving the range of its bits. */
+static uint32_t kth_largest(const float *x, size_t n, size_t k)
+{
+    uint32_t low = 0, high = 0x7FFFFFFF;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2 + 1;
+        size_t above = 0;
+        for (size_t i = 0; i < n; i++)
+            above += magnitude(x[i]) >= middle;
+        if (above >= k)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static void step_l1(const struct group *g, double alpha)
+{
+    size_t k = (g->count + 19) / 20, taken = 0;
+    uint32_t least = kth_largest(g->grad, g->count, k);
+    for (int ties = 0; ties < 2; ties++) // of ties, the first
+        for (size_t i = 0; i < g->count && taken < k; i++) {
+            uint32_t m = magnitude(g->grad[i]);
+            if (m == 0 || (ties ? m != least : m <= least))
+                continue;
+            g->delta[i] += (float)copysign(alpha / (double)k, (double)g->grad[i]);
+            taken++;
+        }
+}
+
+/* Uniform: exponential magnitudes over their sum are uniform on the sphere. */
+static void random_l1(const struct group *g, int surface, uint64_t seed, uint64_t key,
+                      uint64_t at)
+{
+    uint64_t signs = mohs_rng_fork(seed, 2);
+    double sum = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        double e = -log((double)mohs_rng_uniform(seed, key, at + i));
+        sum += e;
+        g->delta[i] = (float)(mohs_rng_u32(signs, key, at + i) & 1 ? -e : e);
+    }
+    double u = surface ? 1 : mohs_rng_uniform(mohs_rng_fork(seed, 1), key, at);
+    double k = sum > 0 ? g->radius * pow(u, 1.0 / (double)g->count) / sum : 0;
+    for (size_t i = 0; i < g->count; i++)
+        g->delta[i] = (float)(g->delta[i] * k);
+}
+
 void group_project(const struct group *g, int norm)
 {
-    if (norm == BALL_LINF) {
+    if (norm == BALL_L1) {
+        project_l1(g);
+    } else if (norm == BALL_LINF) {
         float r = ball_floor(g->radius);
         for (size_t i = 0; i < g->count; i++)
             g->delta[i] = g->delta[i] > r ? r : g->delta[i] < -r ? -r : g->delta[i];
@@ -56,7 +154,9 @@ void group_project(const struct group *g, int norm)
 
 void group_step(const struct group *g, int norm, double alpha)
 {
-    if (norm == BALL_LINF) {
+    if (norm == BALL_L1) {
+        step_l1(g, alpha);
+    } else if (norm == BALL_LINF) {
         for (size_t i = 0; i < g->count; i++)
             g->delta[i] += (float)(alpha * ((g->grad[i] > 0) - (g->grad[i] < 0)));
     } else {
@@ -70,7 +170,9 @@ void group_step(const struct group *g, int norm, double alpha)
 void group_random(const struct group *g, int norm, int surface, uint64_t seed,
                   uint64_t key, uint64_t at)
 {
-    if (norm == BALL_LINF) {
+    if (norm == BALL_L1) {
+        random_l1(g, surface, seed, key, at);
+    } else if (norm == BALL_LINF) {
         float r = ball_floor(g->radius);
         for (size_t i = 0; i < g->count; i++) {
             float u = mohs_rng_uniform(seed, key, at + i);

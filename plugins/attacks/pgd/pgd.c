@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Gradient sign attacks on pixels: fgsm (Goodfellow et al. 2015), pgd (Madry
- * et al. 2018; Linf with sign steps, L2 with normalised gradients, random
- * start, restarts) and mi_fgsm (Dong et al. 2018). The threat model: pixels
+ * et al. 2018; Linf with sign steps, L2 with normalised gradients, L1 with
+ * sparse ones, random start, restarts) and mi_fgsm (Dong et al. 2018). The threat model: pixels
  * in 0..1 at the model's size, after resizing, before normalisation.
  */
 #include <stdlib.h>
@@ -123,7 +123,7 @@ static const struct mohs_attack_ops mi_fgsm_ops = {
     .run = run,
 };
 
-static const char *const norms[] = BALL_CHOICES;
+static const char *const norms[] = BALL_CHOICES_L1;
 static const char *const losses[] = LOSS_CHOICES;
 #define AT(f) offsetof(struct params, f)
 #define EPS(def) \
@@ -132,7 +132,8 @@ static const char *const losses[] = LOSS_CHOICES;
 #define ALPHA(text) \
     { "alpha", "step, pixels in 0..1; 0: " text, MOHS_P_FLOAT, AT(alpha), 0, 0, 1000, \
       NULL, NULL }
-#define NORM { "norm", "of the ball", MOHS_P_CHOICE, AT(norm), BALL_LINF, 0, 1, norms, NULL }
+#define NORM \
+    { "norm", "of the ball", MOHS_P_CHOICE, AT(norm), BALL_LINF, 0, BALL_L1, norms, NULL }
 #define STEPS { "steps", "gradient steps", MOHS_P_INT, AT(steps), 10, 1, 100000, NULL, NULL }
 #define START(def) \
     { "random_start", "start at a uniform point of the ball", MOHS_P_BOOL, \
@@ -178,7 +179,7 @@ static const struct mohs_item fgsm = ITEM(fgsm, "one gradient step on pixels");
 static const struct mohs_item mi_fgsm =
     ITEM(mi_fgsm, "iterated sign steps on pixels with momentum, Linf");
 static const struct mohs_item pgd =
-    ITEM(pgd, "projected gradient descent on pixels, Linf or L2");
+    ITEM(pgd, "projected gradient descent on pixels, Linf, L2 or L1");
 
 static const struct mohs_item *const items[] = { &fgsm, &mi_fgsm, &pgd, NULL };
 static const struct mohs_plugin plugin = {
