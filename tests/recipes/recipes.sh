@@ -51,6 +51,19 @@ grep -q '^clean-1 .* 100.0  *100.0 ' rob.txt || die "robustness: $(cat rob.txt)"
 	die "robustness --json"
 ! "$mohs" results robustness t.db --baseline alexnet 2>err.txt || die "alexnet on recall"
 grep -q 'ImageNet' err.txt || die "$(cat err.txt)"
+"$mohs" -q run feature_adversarial_pretraining scale=smoke test=8 out=arms \
+	arms=matched,noise,pixels,text evaluate=all --bootstrap 20 --results arms.db \
+	report=arms.html >arms.txt
+for arm in matched noise pixels text; do
+	grep -q "$arm-1" arms.txt || die "arm $arm: $(head -3 arms.txt)"
+done
+for row in saturate synonym 'square eps' feature_noise; do
+	grep -q "$row" arms.txt || die "no $row: $(cat arms.txt)"
+done
+! "$mohs" -q run feature_adversarial_pretraining scale=smoke arms=clear 2>err.txt ||
+	die "arm clear"
+grep -q "no arm 'clear'; there are clean, matched" err.txt || die "$(cat err.txt)"
+echo "ok: arms"
 cat >resume.lua <<'LUA'
 local mohs, scenes_clip = require "mohs", require "scenes_clip"
 local train = mohs.data.coco { images = "scenes/train", captions = "scenes/train.json" }

@@ -1,6 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- Trains twins from scratch, clean and feature-adversarial, with several
--- seeds, and compares them in retrieval under corruptions and attacks.
+-- Trains models from scratch that differ in one thing, with several seeds, and
+-- compares them in retrieval under corruptions and attacks. Without the
+-- controls (as much compute, as large but random perturbations) no gain can
+-- be credited to adversaries:
+--
+--   clean        no perturbation
+--   matched      clean, with as many passes as the adversarial arms
+--   noise_image  random features of the same norm at image taps
+--   noise        random features of the same norm at all taps
+--   pixels       adversarial pixels, Linf
+--   image, text  adversarial features at the taps of one tower
+--   adversarial  adversarial features at all taps
 local mohs = require "mohs"
 local scenes_clip = require "scenes_clip"
 mohs.require_api "1.0"
@@ -11,7 +21,12 @@ local args = mohs.args {
   data = "scenes",            -- made when missing
   out = "twins",              -- where checkpoints go
   report = "twins.html",
+  arms = "clean,adversarial", -- of the list above, or all
+  evaluate = "quick",         -- quick; all: every corruption of ImageNet-C and
+                              -- of texts, and attacks
   eps = 0.1,                  -- relative L2 radius, per token
+  pixel_eps = 0.06,           -- of the pixels arm, in standard deviations of
+                              -- a picture's values
   inner = 1,                  -- steps up the loss
   kl = 0,                     -- weight of the symmetric KL
   taps = "image.patch,text.token",
@@ -42,11 +57,55 @@ local config = scenes_clip.config(vocab, s)
 
 -- A clean warm-up first: with an adversary from step 0 training stalls.
 local start = s.steps // 2
-local arms = {
-  { name = "clean" },
-  { name = "adversarial", adversary = {
-      taps = args.taps, norm = "l2", eps = args.eps, steps = args.inner,
-      kl = args.kl, start = start, ramp = s.steps // 6 } },
+local function perturbed(taps, more)
+  local a = { taps = taps, norm = "l2", eps = args.eps, steps = args.inner, kl = args.kl,
+              start = start, ramp = s.steps // 6 }
+  for k, v in pairs(more or {}) do a[k] = v end
+  return a
+end
+local function taps_of(tower)
+  local list = {}
+  for tap in args.taps:gmatch("[^,]+") do
+    if (tap:find("^text%.") ~= nil) == (tower == "text") then list[#list + 1] = tap end
+  end
+  return table.concat(list, ",")
+end
+local known = {
+  clean = {},
+  -- an adversarial step has `inner` passes more for the perturbation and one
+  -- more for the loss on it
+  matched = { steps = s.steps + (s.steps - start) * (args.inner + 1) },
+  noise_image = { adversary = perturbed(taps_of("image"), { kind = "noise" }) },
+  noise = { adversary = perturbed(args.taps, { kind = "noise" }) },
+  pixels = { adversary = perturbed("pixels", { norm = "linf", eps = args.pixel_eps }) },
+  image = { adversary = perturbed(taps_of("image")) },
+  text = { adversary = perturbed(taps_of("text")) },
+  adversarial = { adversary = perturbed(args.taps) },
+}
+local order = { "clean", "matched", "noise_image", "noise", "pixels", "image", "text",
+                "adversarial" }
+local arms = {}
+for name in (args.arms == "all" and table.concat(order, ",") or args.arms):gmatch("[^,]+") do
+  local arm = known[name]
+  if not arm then
+    error(("no arm '%s'; there are %s, all"):format(name, table.concat(order, ", ")))
+  end
+  if arm.adversary and arm.adversary.taps == "" then
+    error(("arm '%s': no tap of that tower in taps = %s"):format(name, args.taps))
+  end
+  arms[#arms + 1] = { name = name, adversary = arm.adversary, steps = arm.steps or s.steps }
+end
+
+local sets = { quick = { "quick" }, all = { "common", "extra", "text" } }
+if not sets[args.evaluate] then
+  error("evaluate must be quick or all, not " .. args.evaluate)
+end
+local attacks = args.evaluate == "quick" and {} or {
+  mohs.attack("pgd", { eps = "1/255", steps = 20 }),
+  mohs.attack("apgd", { eps = "1/255", steps = 20 }),
+  mohs.attack("square", { eps = "1/255", queries = 200 }),
+  mohs.attack("feature_pgd", { tap = "image.patch", eps = 0.1, steps = 10 }),
+  mohs.attack("feature_noise", { tap = "image.patch", eps = 0.1 }),
 }
 
 local retrieval = mohs.metric("retrieval", { k = { 1, 5, 10 } })
@@ -57,7 +116,7 @@ for seed = 1, seeds do
       model = "clip", config = config, tokenizer = tokenizer,
       preprocessor = scenes_clip.preprocessor(), data = train, validate = val,
       out = ("%s/%s.safetensors"):format(args.out, name), label = name,
-      seed = seed, steps = s.steps, batch = s.batch, warmup = s.steps // 10,
+      seed = seed, steps = arm.steps, batch = s.batch, warmup = s.steps // 10,
       lr = 1e-3, weight_decay = 0.1, ema = 0.99, crop = 0.8,
       validate_every = s.steps // 4, adversary = arm.adversary,
     }
@@ -65,14 +124,20 @@ for seed = 1, seeds do
       local model = mohs.model { weights = path, label = name }
       local axes = { arm = arm.name, seed = tostring(seed) }
       mohs.cell { model = model, data = test, metric = retrieval, axes = axes }
-      for c in mohs.each(mohs.corruptions.quick, 1, 5) do
-        mohs.cell { model = model, data = test, metric = retrieval, corruption = c,
+      for _, set in ipairs(sets[args.evaluate]) do
+        for c in mohs.each(mohs.corruptions[set], 1, 5) do
+          mohs.cell { model = model, data = test, metric = retrieval, corruption = c,
+                      axes = axes }
+        end
+      end
+      for _, a in ipairs(attacks) do
+        mohs.cell { model = model, data = test, metric = retrieval, attack = a,
                     axes = axes }
       end
     end
   end
 end
 
-mohs.report { out = args.report, title = "Feature-adversarial pretraining: twins" }
+mohs.report { out = args.report, title = "Feature-adversarial pretraining" }
 local results = mohs.run()
 if #results > 0 then print(mohs.table(results, "mean_recall")) end
