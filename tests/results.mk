@@ -15,3 +15,7 @@ check_PROGRAMS += tests/unit/test_trust
 tests_unit_test_trust_SOURCES = %D%/unit/test_trust.c
 tests_unit_test_trust_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_trust_LDADD = $(RESULTS_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_compare
+tests_unit_test_compare_SOURCES = %D%/unit/test_compare.c
+tests_unit_test_compare_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_compare_LDADD = $(RESULTS_TEST_LIBS)

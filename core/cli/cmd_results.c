@@ -4,12 +4,14 @@
 
 #include "cli/cli.h"
 #include "results/results.h"
+#include "results/compare.h"
 #include "results/robustness.h"
 #include "results/trust.h"
 
 #include <string.h>
 
-enum { OPT_CSV = 256, OPT_VALUE, OPT_BASELINE, OPT_FIT, OPT_ONLY };
+enum { OPT_CSV = 256, OPT_VALUE, OPT_BASELINE, OPT_FIT, OPT_ONLY, OPT_AGAINST, OPT_BY,
+       OPT_BOOTSTRAP };
 
 static const struct cli_option options[] = {
     { "out", 'o', "FILE", "merge: the file to make" },
@@ -21,6 +23,9 @@ static const struct cli_option options[] = {
       "robustness: the models of the line for effective robustness" },
     { "only", OPT_ONLY, "NAME,...",
       "robustness: corruptions that count; common, all" },
+    { "against", OPT_AGAINST, "ARM", "compare: the control" },
+    { "by", OPT_BY, "AXIS", "compare: the axis that says which arm (arm)" },
+    { "bootstrap", OPT_BOOTSTRAP, "N", "compare: resamples (1000)" },
     { 0 },
 };
 
@@ -52,6 +57,8 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 {
     const char *value, *out = NULL;
     struct robustness_options rob = { 0 };
+    struct compare_options compare = { 0 };
+    uint64_t resamples = 1000;
     bool csv = false;
     int o;
     while ((o = opt_next(c, &value, err)) > 0) {
@@ -61,6 +68,11 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
         case OPT_BASELINE: rob.baseline = value; break;
         case OPT_FIT: rob.fit = value; break;
         case OPT_ONLY: rob.only = value; break;
+        case OPT_AGAINST: compare.against = value; break;
+        case OPT_BY: compare.by = value; break;
+        case OPT_BOOTSTRAP:
+            RET_IF_ERR(opt_u64(c, "bootstrap", value, 20, 1000000, &resamples, err));
+            break;
         default: csv = true; break;
         }
     }
@@ -77,6 +89,14 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     if (!strcmp(word, "robustness")) {
         RET_IF_ERR(opt_count(c, 2, 2, err));
         return results_robustness(c->args[1], &rob, c->json, err);
+    }
+    if (!strcmp(word, "compare")) {
+        RET_IF_ERR(opt_count(c, 2, 2, err));
+        if (!compare.against)
+            return mohs_fail(err, MOHS_E_ARG,
+                             "results compare: --against ARM is missing");
+        compare.bootstrap = (uint32_t)resamples;
+        return results_compare(c->args[1], &compare, c->json, err);
     }
     if (!strcmp(word, "trust")) {
         RET_IF_ERR(opt_count(c, 2, 2, err));
@@ -104,9 +124,10 @@ const struct cli_command command_results = {
         "robustness FILE [--value NAME] [--baseline MODEL] [--fit MODEL,...] "
         "[--only NAME,...] [--json]\n"
         "trust FILE [--value NAME] [--json]\n"
+        "compare FILE --against ARM [--by AXIS] [--bootstrap N] [--json]\n"
         "merge FILE... --out FILE",
     .options = options,
-    .words = "list show export diff robustness trust merge",
+    .words = "list show export diff robustness trust compare merge",
     .details =
         "`list` shows runs, `show` values with intervals, `export` all values "
         "as "
@@ -117,7 +138,9 @@ const struct cli_command command_results = {
         "relative and effective robustness. `trust` says whether attacked cells "
         "can be believed (balls and ranges held, larger eps no weaker, no masked "
         "gradients, AutoAttack no weaker than its members; exit code 1 when "
-        "not) and gives the worst case over attacks. `merge` joins the files of "
+        "not) and gives the worst case over attacks. `compare` sets the arms of an experiment "
+        "against a control: differences of mean hits with intervals from a "
+        "bootstrap over images and seeds, both paired. `merge` joins the files of "
         "shards and refuses cells that contradict each other.",
     .run = run,
 };

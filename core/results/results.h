@@ -109,6 +109,9 @@ mohs_status results_each_run(struct results *r,
 mohs_status results_samples(struct results *r, struct hash128 cell,
                             struct result_samples *out, struct mohs_error *err);
 void results_samples_free(struct result_samples *s);
+/* True for a column of hits: 0, 1, or between for a tie; reciprocal ranks are
+ * none. */
+bool result_is_hit(const struct result_samples *s, uint32_t column);
 
 /* CLI bodies: print to stdout. */
 mohs_status results_show(const char *path, bool json, struct mohs_error *err);

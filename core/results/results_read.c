@@ -541,3 +541,17 @@ const char *result_axis(const struct result_cell *c, const char *key)
             return c->axis[i].value;
     return NULL;
 }
+
+bool result_is_hit(const struct result_samples *s, uint32_t column)
+{
+    bool any = false;
+    if (strstr(s->columns[column], "rank"))
+        return false;
+    for (uint32_t r = 0; r < s->n_rows; r++) {
+        double x = s->value[(size_t)r * s->n_columns + column];
+        if (!isnan(x) && !(x >= 0 && x <= 1))
+            return false;
+        any |= !isnan(x);
+    }
+    return any;
+}

@@ -369,23 +369,6 @@ mohs_status trust_make(struct trust *t, const char *value,
 
 /* ---- the worst case -------------------------------------------------- */
 
-/* Hits: 0, 1, or between for a tie; reciprocal ranks are no hits. */
-static bool is_hit(const struct result_samples *s, uint32_t column)
-{
-    bool any = false;
-    if (strstr(s->columns[column], "rank"))
-        return false;
-    for (uint32_t r = 0; r < s->n_rows; r++) {
-        double x = s->value[(size_t)r * s->n_columns + column];
-        if (isnan(x))
-            continue;
-        if (!(x >= 0 && x <= 1))
-            return false;
-        any = true;
-    }
-    return any;
-}
-
 /* The mean of a column in %, and of least[] where that is given. */
 static double share(const struct result_samples *s, uint32_t column, double *least)
 {
@@ -449,7 +432,7 @@ static mohs_status worst_in(struct trust *t, struct results *r, const struct loo
                 results_samples_free(&s[--n]); // none stored
         }
     for (uint32_t c = 0; st >= 0 && n > 2 && c < s[0].n_columns; c++)
-        if (is_hit(&s[0], c))
+        if (result_is_hit(&s[0], c))
             worst_of(t, of, s, n, c);
     for (size_t i = 0; i < n; i++)
         results_samples_free(&s[i]);

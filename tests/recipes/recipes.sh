@@ -60,6 +60,13 @@ done
 for row in saturate synonym 'square eps' feature_noise; do
 	grep -q "$row" arms.txt || die "no $row: $(cat arms.txt)"
 done
+"$mohs" results compare arms.db --against matched --bootstrap 50 >compare.txt
+grep -q '^pixels  *corruptions  *145  *1 ' compare.txt || die "compare: $(head -5 compare.txt)"
+grep -q '^text  *attacks  *5  *1 ' compare.txt || die "compare: $(cat compare.txt)"
+"$mohs" results compare arms.db --against matched --bootstrap 50 --json |
+	grep -q '"arm":"noise","against":"matched","condition":"clean","cells":1' || die "compare --json"
+! "$mohs" results compare arms.db --against nobody 2>err.txt || die "compare with nobody"
+grep -q "no cell has arm 'nobody'" err.txt || die "$(cat err.txt)"
 ! "$mohs" -q run feature_adversarial_pretraining scale=smoke arms=clear 2>err.txt ||
 	die "arm clear"
 grep -q "no arm 'clear'; there are clean, matched" err.txt || die "$(cat err.txt)"

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What `mohs results compare` prints. */
+#include "config.h"
+
+#include "results/compare.h"
+#include "results/results_store.h"
+
+#include <string.h>
+
+static void as_text(const struct compare_row *row, size_t n, const char *against,
+                    struct str *b)
+{
+    static const char *const head[] = { "arm", "condition", "cells", "seeds", "score",
+                                        "control", "difference", "95 %" };
+    for (size_t i = 0, end; i < n; i = end) {
+        struct text_table t;
+        for (end = i; end < n && !strcmp(row[end].set, row[i].set);)
+            end++;
+        str_addf(b, "%s%s, against %s\n\n", i ? "\n" : "", row[i].set, against);
+        table_init(&t, sizeof head / sizeof *head, 2);
+        for (size_t k = 0; k < sizeof head / sizeof *head; k++)
+            table_add(&t, "%s", head[k]);
+        for (size_t k = i; k < end; k++) {
+            table_add(&t, "%s", row[k].arm);
+            table_add(&t, "%s", row[k].condition);
+            table_add(&t, "%u", row[k].cells);
+            table_add(&t, "%u", row[k].seeds);
+            table_add(&t, "%.1f", row[k].mine);
+            table_add(&t, "%.1f", row[k].control);
+            table_add(&t, "%+.1f", row[k].difference);
+            table_add(&t, "[%+.1f, %+.1f]", row[k].low, row[k].high);
+        }
+        table_end(&t, terminal_width(), b);
+    }
+}
+
+static void text(struct str *b, const char *key, const char *value)
+{
+    str_addf(b, "%s\"%s\":", strcmp(key, "set") ? "," : "", key);
+    str_add_json(b, value);
+}
+
+static void number(struct str *b, const char *key, double x)
+{
+    str_addf(b, ",\"%s\":", key);
+    json_number(b, x);
+}
+
+static void as_json(const struct compare_row *row, size_t n, const char *against,
+                    struct str *b)
+{
+    str_add(b, "[");
+    for (size_t i = 0; i < n; i++) {
+        str_add(b, i ? ",\n{" : "\n{");
+        text(b, "set", row[i].set);
+        text(b, "arm", row[i].arm);
+        text(b, "against", against);
+        text(b, "condition", row[i].condition);
+        str_addf(b, ",\"cells\":%u,\"seeds\":%u", row[i].cells, row[i].seeds);
+        number(b, "score", row[i].mine);
+        number(b, "control", row[i].control);
+        number(b, "difference", row[i].difference);
+        number(b, "low", row[i].low);
+        number(b, "high", row[i].high);
+        str_add(b, "}");
+    }
+    str_add(b, "]\n");
+}
+
+mohs_status results_compare(const char *path, const struct compare_options *o,
+                            bool json, struct mohs_error *err)
+{
+    struct results *r = NULL;
+    struct compare *c = compare_new();
+    const struct compare_row *row = NULL;
+    struct str b = { 0 };
+    size_t n = 0;
+    mohs_status st;
+    OUT_IF_ERR(results_open_readonly(path, &r, err));
+    OUT_IF_ERR(compare_make(c, r, o, &row, &n, err));
+    str_add(&b, "");
+    (json ? as_json : as_text)(row, n, o->against, &b);
+    st = print_out(&b, err);
+out:
+    str_free(&b);
+    compare_free(c);
+    results_close(r);
+    return st;
+}
