@@ -34,34 +34,22 @@ static void as_text(const struct compare_row *row, size_t n, const char *against
     }
 }
 
-static void text(struct str *b, const char *key, const char *value)
-{
-    str_addf(b, "%s\"%s\":", strcmp(key, "set") ? "," : "", key);
-    str_add_json(b, value);
-}
-
-static void number(struct str *b, const char *key, double x)
-{
-    str_addf(b, ",\"%s\":", key);
-    json_number(b, x);
-}
-
 static void as_json(const struct compare_row *row, size_t n, const char *against,
                     struct str *b)
 {
     str_add(b, "[");
     for (size_t i = 0; i < n; i++) {
         str_add(b, i ? ",\n{" : "\n{");
-        text(b, "set", row[i].set);
-        text(b, "arm", row[i].arm);
-        text(b, "against", against);
-        text(b, "condition", row[i].condition);
+        json_field_text(b, "set", row[i].set);
+        json_field_text(b, "arm", row[i].arm);
+        json_field_text(b, "against", against);
+        json_field_text(b, "condition", row[i].condition);
         str_addf(b, ",\"cells\":%u,\"seeds\":%u", row[i].cells, row[i].seeds);
-        number(b, "score", row[i].mine);
-        number(b, "control", row[i].control);
-        number(b, "difference", row[i].difference);
-        number(b, "low", row[i].low);
-        number(b, "high", row[i].high);
+        json_field(b, "score", row[i].mine);
+        json_field(b, "control", row[i].control);
+        json_field(b, "difference", row[i].difference);
+        json_field(b, "low", row[i].low);
+        json_field(b, "high", row[i].high);
         str_add(b, "}");
     }
     str_add(b, "]\n");

@@ -22,6 +22,24 @@ void json_number(struct str *b, double x)
         str_add(b, "null");
 }
 
+static void json_key(struct str *b, const char *key)
+{
+    bool first = b->n && (b->s[b->n - 1] == '{');
+    str_addf(b, "%s\"%s\":", first ? "" : ",", key);
+}
+
+void json_field(struct str *b, const char *key, double x)
+{
+    json_key(b, key);
+    json_number(b, x);
+}
+
+void json_field_text(struct str *b, const char *key, const char *value)
+{
+    json_key(b, key);
+    str_add_json(b, value);
+}
+
 void json_pairs(struct str *b, const struct result_pair *p, size_t n)
 {
     str_add(b, "{");

@@ -100,6 +100,10 @@ mohs_status samples_unpack(const void *blob, size_t n, const char *columns,
 
 /* ---- output ---- */
 void json_number(struct str *b, double x); /* null when not finite */
+/* "key": value of an object that is being written, a comma before it unless it
+ * is the first. */
+void json_field(struct str *b, const char *key, double x);
+void json_field_text(struct str *b, const char *key, const char *value);
 void json_pairs(struct str *b, const struct result_pair *p, size_t n);
 /* A text table: cells are added row by row, the first row is the head. */
 struct text_table {

@@ -65,30 +65,23 @@ static void corruption_table(const struct robustness_model *m, size_t n,
     table_end(&t, terminal_width(), b);
 }
 
-static void field(struct str *b, const char *key, double x)
-{
-    str_addf(b, ",\"%s\":", key);
-    json_number(b, x);
-}
-
 static void as_json(const struct robustness_model *m, size_t n, struct str *b)
 {
     str_add(b, "[");
     for (size_t i = 0; i < n; i++) {
-        str_add(b, i ? ",\n{\"set\":" : "{\"set\":");
-        str_add_json(b, m[i].set);
-        str_add(b, ",\"model\":");
-        str_add_json(b, m[i].model);
-        field(b, "clean", m[i].clean);
-        field(b, "corrupted", m[i].mean);
-        field(b, "drop", m[i].drop);
-        field(b, "mrr", m[i].kept);
-        field(b, "mmi", m[i].mmi);
-        field(b, "mce", m[i].mce);
-        field(b, "relative_mce", m[i].relative_mce);
+        str_add(b, i ? ",\n{" : "{");
+        json_field_text(b, "set", m[i].set);
+        json_field_text(b, "model", m[i].model);
+        json_field(b, "clean", m[i].clean);
+        json_field(b, "corrupted", m[i].mean);
+        json_field(b, "drop", m[i].drop);
+        json_field(b, "mrr", m[i].kept);
+        json_field(b, "mmi", m[i].mmi);
+        json_field(b, "mce", m[i].mce);
+        json_field(b, "relative_mce", m[i].relative_mce);
         str_addf(b, ",\"mce_over\":%u", m[i].n_mce);
-        field(b, "relative", m[i].relative);
-        field(b, "effective", m[i].effective);
+        json_field(b, "relative", m[i].relative);
+        json_field(b, "effective", m[i].effective);
         str_add(b, ",\"corruptions\":[");
         for (size_t k = 0; k < m[i].n; k++) {
             const struct robustness_corruption *c = &m[i].corruption[k];
@@ -100,10 +93,10 @@ static void as_json(const struct robustness_model *m, size_t n, struct str *b)
                 json_number(b, c->score[s]);
             }
             str_add(b, "]");
-            field(b, "mean", c->mean);
-            field(b, "rr", c->kept);
-            field(b, "ce", c->ce);
-            field(b, "relative_ce", c->relative_ce);
+            json_field(b, "mean", c->mean);
+            json_field(b, "rr", c->kept);
+            json_field(b, "ce", c->ce);
+            json_field(b, "relative_ce", c->relative_ce);
             str_add(b, "}");
         }
         str_add(b, "]}");

@@ -50,43 +50,31 @@ static void as_text(const struct trust_finding *f, size_t n,
     table_end(&t, terminal_width(), b);
 }
 
-static void pair(struct str *b, const char *key, const char *value)
-{
-    str_addf(b, "%s\"%s\":", strcmp(key, "set") ? "," : "", key);
-    str_add_json(b, value);
-}
-
-static void number(struct str *b, const char *key, double x)
-{
-    str_addf(b, ",\"%s\":", key);
-    json_number(b, x);
-}
-
 static void as_json(const struct trust_finding *f, size_t n,
                     const struct trust_worst *w, size_t n_worst, struct str *b)
 {
     str_add(b, "{\"findings\":[");
     for (size_t i = 0; i < n; i++) {
         str_add(b, i ? ",\n{" : "\n{");
-        pair(b, "set", f[i].set);
-        pair(b, "model", f[i].model);
-        pair(b, "check", f[i].check);
+        json_field_text(b, "set", f[i].set);
+        json_field_text(b, "model", f[i].model);
+        json_field_text(b, "check", f[i].check);
         str_addf(b, ",\"good\":%s", f[i].good ? "true" : "false");
-        pair(b, "text", f[i].text);
+        json_field_text(b, "text", f[i].text);
         str_add(b, "}");
     }
     str_add(b, "],\"worst\":[");
     for (size_t i = 0; i < n_worst; i++) {
         str_add(b, i ? ",\n{" : "\n{");
-        pair(b, "set", w[i].set);
-        pair(b, "model", w[i].model);
-        pair(b, "column", w[i].column);
-        pair(b, "norm", w[i].norm);
-        number(b, "eps", w[i].eps);
+        json_field_text(b, "set", w[i].set);
+        json_field_text(b, "model", w[i].model);
+        json_field_text(b, "column", w[i].column);
+        json_field_text(b, "norm", w[i].norm);
+        json_field(b, "eps", w[i].eps);
         str_addf(b, ",\"attacks\":%u", w[i].attacks);
-        number(b, "clean", w[i].clean);
-        number(b, "single", w[i].single);
-        number(b, "worst", w[i].worst);
+        json_field(b, "clean", w[i].clean);
+        json_field(b, "single", w[i].single);
+        json_field(b, "worst", w[i].worst);
         str_add(b, "}");
     }
     str_add(b, "]}\n");

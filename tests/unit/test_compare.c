@@ -26,7 +26,7 @@ static uint64_t hash;
 
 static void setup(void)
 {
-    strcpy(dir, "/tmp/mohs-compare-XXXXXX");
+    snprintf(dir, sizeof dir, "/tmp/mohs-compare-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     path = xasprintf("%s/r.db", dir);
     OK(results_open(path, &res, &err));

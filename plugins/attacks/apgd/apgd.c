@@ -13,6 +13,7 @@
 #include <mohs/util.h>
 
 #include "../common/apgd.h"
+#include "../common/item.h"
 
 struct params {
     float eps, rho;
@@ -193,41 +194,9 @@ static const struct mohs_param feature_apgd_params[] = {
       0, 1, NULL, NULL },
 };
 
-#define ITEM(name, text, make) \
-    static const struct mohs_attack_ops name##_ops = { \
-        .size = sizeof name##_ops, \
-        .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, \
-        .create = make, \
-        .destroy = destroy, \
-        .run = run, \
-    }; \
-    static const struct mohs_item name = { \
-        .size = sizeof(struct mohs_item), \
-        .param_stride = sizeof(struct mohs_param), \
-        .kind = MOHS_KIND_ATTACK, \
-        .id = #name, \
-        .summary = text, \
-        .params = name##_params, \
-        .n_params = sizeof name##_params / sizeof *name##_params, \
-        .params_size = sizeof(struct params), \
-        .ops = &name##_ops, \
-    }
-ITEM(apgd, "Auto-PGD on pixels, Linf or L2", create_apgd);
-ITEM(feature_apgd, "Auto-PGD on inner features, at any taps", create_feature);
-
-static const struct mohs_item *const items[] = { &apgd, &feature_apgd, NULL };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin,
-    .abi = MOHS_ABI,
-    .id = "mohs.apgd",
-    .name = "Auto-PGD",
-    .version = "1.0",
-    .license = "MIT",
-    .items = items,
-};
-
-const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
-{
-    (void)host_abi;
-    return &plugin;
-}
+enum { FLAGS = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC };
+ATTACK_OPS(apgd, FLAGS, create_apgd, destroy, run);
+ATTACK_OPS(feature_apgd, FLAGS, create_feature, destroy, run);
+ATTACK_ITEM(apgd, "Auto-PGD on pixels, Linf or L2");
+ATTACK_ITEM(feature_apgd, "Auto-PGD on inner features, at any taps");
+ATTACK_PLUGIN("mohs.apgd", "Auto-PGD", &apgd_item, &feature_apgd_item)

@@ -20,6 +20,7 @@
 
 #include "../common/apgd.h"
 #include "../common/fab.h"
+#include "../common/item.h"
 #include "../common/square.h"
 #include "../common/standing.h"
 
@@ -266,24 +267,8 @@ static const struct mohs_param square_params[] = { BALL, QUERIES, RESTARTS };
         (void)host; \
         return create(&(struct attack) { .id = #name, .run = run_ }, params, self, err); \
     } \
-    static const struct mohs_attack_ops name##_ops = { \
-        .size = sizeof name##_ops, \
-        .flags = flags_, \
-        .create = name##_create, \
-        .destroy = destroy, \
-        .run = run, \
-    }; \
-    static const struct mohs_item name##_item = { \
-        .size = sizeof(struct mohs_item), \
-        .param_stride = sizeof(struct mohs_param), \
-        .kind = MOHS_KIND_ATTACK, \
-        .id = #name, \
-        .summary = text, \
-        .params = name##_params, \
-        .n_params = sizeof name##_params / sizeof *name##_params, \
-        .params_size = sizeof(struct params), \
-        .ops = &name##_ops, \
-    }
+    ATTACK_OPS(name, flags_, name##_create, destroy, run); \
+    ATTACK_ITEM(name, text)
 ITEM(autoattack, "AutoAttack on pixels: the worst of four attacks, Linf or L2",
      MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, autoattack_run);
 ITEM(fab, "the nearest decision boundary on pixels, Linf or L2",
@@ -291,20 +276,4 @@ ITEM(fab, "the nearest decision boundary on pixels, Linf or L2",
 ITEM(square, "random squares on pixels, without gradients, Linf or L2",
      MOHS_ATTACK_STOCHASTIC, square_item_run);
 
-static const struct mohs_item *const items[] = { &autoattack_item, &fab_item, &square_item,
-                                                 NULL };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin,
-    .abi = MOHS_ABI,
-    .id = "mohs.autoattack",
-    .name = "AutoAttack",
-    .version = "1.0",
-    .license = "MIT",
-    .items = items,
-};
-
-const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
-{
-    (void)host_abi;
-    return &plugin;
-}
+ATTACK_PLUGIN("mohs.autoattack", "AutoAttack", &autoattack_item, &fab_item, &square_item)

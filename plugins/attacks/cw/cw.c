@@ -14,6 +14,7 @@
 #include <mohs/plugin.h>
 #include <mohs/util.h>
 
+#include "../common/item.h"
 #include "../common/loss.h"
 #include "../common/sites.h"
 
@@ -226,7 +227,7 @@ static void destroy(void *self)
 }
 
 #define AT(f) offsetof(struct params, f)
-static const struct mohs_param params[] = {
+static const struct mohs_param cw_params[] = {
     { "eps", "L2 norm beyond which a perturbation does not count, pixels in 0..1",
       MOHS_P_FLOAT, AT(eps), 3, 0, 1000, NULL, NULL },
     { "c", "weight of the margin", MOHS_P_FLOAT, AT(c), 1, 1e-10, 1e10, NULL, NULL },
@@ -237,37 +238,6 @@ static const struct mohs_param params[] = {
     { "binary_steps", "values of c that are tried", MOHS_P_INT, AT(binary_steps), 1, 1, 100,
       NULL, NULL },
 };
-static const struct mohs_attack_ops ops = {
-    .size = sizeof ops,
-    .flags = MOHS_ATTACK_GRADIENT,
-    .create = create,
-    .destroy = destroy,
-    .run = run,
-};
-static const struct mohs_item cw = {
-    .size = sizeof cw,
-    .param_stride = sizeof(struct mohs_param),
-    .kind = MOHS_KIND_ATTACK,
-    .id = "cw",
-    .summary = "the smallest L2 perturbation on pixels, by Adam (Carlini and Wagner)",
-    .params = params,
-    .n_params = sizeof params / sizeof *params,
-    .params_size = sizeof(struct params),
-    .ops = &ops,
-};
-static const struct mohs_item *const items[] = { &cw, NULL };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin,
-    .abi = MOHS_ABI,
-    .id = "mohs.cw",
-    .name = "Carlini and Wagner",
-    .version = "1.0",
-    .license = "MIT",
-    .items = items,
-};
-
-const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
-{
-    (void)host_abi;
-    return &plugin;
-}
+ATTACK_OPS(cw, MOHS_ATTACK_GRADIENT, create, destroy, run);
+ATTACK_ITEM(cw, "the smallest L2 perturbation on pixels, by Adam (Carlini and Wagner)");
+ATTACK_PLUGIN("mohs.cw", "Carlini and Wagner", &cw_item)

@@ -12,6 +12,7 @@
 #include <mohs/util.h>
 
 #include "../common/ascent.h"
+#include "../common/item.h"
 
 struct params {
     const char *tap;
@@ -147,35 +148,6 @@ static const struct mohs_param feature_pgd_params[] = {
 };
 static const struct mohs_param feature_noise_params[] = { BALL };
 
-#define ITEM(name, text) { \
-    .size = sizeof(struct mohs_item), \
-    .param_stride = sizeof(struct mohs_param), \
-    .kind = MOHS_KIND_ATTACK, \
-    .id = #name, \
-    .summary = text, \
-    .params = name##_params, \
-    .n_params = sizeof name##_params / sizeof *name##_params, \
-    .params_size = sizeof(struct params), \
-    .ops = &name##_ops, \
-}
-static const struct mohs_item feature_noise =
-    ITEM(feature_noise, "random perturbation of features: the control of feature_pgd");
-static const struct mohs_item feature_pgd =
-    ITEM(feature_pgd, "projected gradient ascent on features at any tap");
-
-static const struct mohs_item *const items[] = { &feature_noise, &feature_pgd, NULL };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin,
-    .abi = MOHS_ABI,
-    .id = "mohs.feature_pgd",
-    .name = "Feature PGD",
-    .version = "1.0",
-    .license = "MIT",
-    .items = items,
-};
-
-const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
-{
-    (void)host_abi;
-    return &plugin;
-}
+ATTACK_ITEM(feature_noise, "random perturbation of features: the control of feature_pgd");
+ATTACK_ITEM(feature_pgd, "projected gradient ascent on features at any tap");
+ATTACK_PLUGIN("mohs.feature_pgd", "Feature PGD", &feature_noise_item, &feature_pgd_item)

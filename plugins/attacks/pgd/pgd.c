@@ -11,6 +11,7 @@
 #include <mohs/util.h>
 
 #include "../common/ascent.h"
+#include "../common/item.h"
 
 struct params {
     float eps, alpha, decay;
@@ -101,27 +102,10 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
     return st < 0 || p->eps == 0 ? st : ascent_run(&a, err);
 }
 
-static const struct mohs_attack_ops pgd_ops = {
-    .size = sizeof pgd_ops,
-    .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC,
-    .create = create_pgd,
-    .destroy = destroy,
-    .run = run,
-};
-static const struct mohs_attack_ops fgsm_ops = {
-    .size = sizeof fgsm_ops,
-    .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, // loss=targeted draws
-    .create = create_fgsm,
-    .destroy = destroy,
-    .run = run,
-};
-static const struct mohs_attack_ops mi_fgsm_ops = {
-    .size = sizeof mi_fgsm_ops,
-    .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC,
-    .create = create_mi_fgsm,
-    .destroy = destroy,
-    .run = run,
-};
+enum { FLAGS = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC }; // fgsm: loss=targeted draws
+ATTACK_OPS(pgd, FLAGS, create_pgd, destroy, run);
+ATTACK_OPS(fgsm, FLAGS, create_fgsm, destroy, run);
+ATTACK_OPS(mi_fgsm, FLAGS, create_mi_fgsm, destroy, run);
 
 static const char *const norms[] = BALL_CHOICES_L1;
 static const char *const losses[] = LOSS_CHOICES;
@@ -164,36 +148,7 @@ static const struct mohs_param mi_fgsm_params[] = {
     START(0), STOP, LOSS,
 };
 
-#define ITEM(name, text) { \
-    .size = sizeof(struct mohs_item), \
-    .param_stride = sizeof(struct mohs_param), \
-    .kind = MOHS_KIND_ATTACK, \
-    .id = #name, \
-    .summary = text, \
-    .params = name##_params, \
-    .n_params = sizeof name##_params / sizeof *name##_params, \
-    .params_size = sizeof(struct params), \
-    .ops = &name##_ops, \
-}
-static const struct mohs_item fgsm = ITEM(fgsm, "one gradient step on pixels");
-static const struct mohs_item mi_fgsm =
-    ITEM(mi_fgsm, "iterated sign steps on pixels with momentum, Linf");
-static const struct mohs_item pgd =
-    ITEM(pgd, "projected gradient descent on pixels, Linf, L2 or L1");
-
-static const struct mohs_item *const items[] = { &fgsm, &mi_fgsm, &pgd, NULL };
-static const struct mohs_plugin plugin = {
-    .size = sizeof plugin,
-    .abi = MOHS_ABI,
-    .id = "mohs.pgd",
-    .name = "PGD",
-    .version = "1.0",
-    .license = "MIT",
-    .items = items,
-};
-
-const struct mohs_plugin *mohs_plugin_v1(uint32_t host_abi)
-{
-    (void)host_abi;
-    return &plugin;
-}
+ATTACK_ITEM(fgsm, "one gradient step on pixels");
+ATTACK_ITEM(mi_fgsm, "iterated sign steps on pixels with momentum, Linf");
+ATTACK_ITEM(pgd, "projected gradient descent on pixels, Linf, L2 or L1");
+ATTACK_PLUGIN("mohs.pgd", "PGD", &fgsm_item, &mi_fgsm_item, &pgd_item)

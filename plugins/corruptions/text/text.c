@@ -121,7 +121,7 @@ static char *text_join(const struct text *t)
         any = 1;
     }
     if (all)
-        strcpy(p, t->tail);
+        memcpy(p, t->tail, strlen(t->tail) + 1);
     return all;
 }
 
