@@ -50,6 +50,42 @@ mohs_status data_pixels(struct eval *e, struct eval_data *d, struct encoder *enc
                         const uint32_t *index, uint32_t n, const uint8_t **rgb,
                         uint8_t **owned, struct mohs_error *err);
 
+/* d->content, made on first use. */
+mohs_status data_content(struct eval *e, struct eval_data *d,
+                         struct mohs_error *err);
+/* Hashes of the depth maps that the cell's corruption sees; *out NULL when
+ * it sees none, else the caller's to free. */
+mohs_status depth_hashes(struct eval *e, const struct eval_cell *c,
+                         struct hash128 **out, struct mohs_error *err);
+
+/* Whether it changes texts; false for none. */
+bool corrupts_text(const struct eval_item *corruption);
+
+/* A corruption of images at work; close also what failed to open. */
+struct corruptor {
+    const struct mohs_corruption_ops *ops;
+    void *self;
+    uint32_t severity;
+    uint64_t seed;
+};
+mohs_status corruptor_open(struct eval *e, const struct eval_item *it,
+                           struct corruptor *c, struct mohs_error *err);
+void corruptor_close(struct corruptor *c);
+/* Replaces rgb[0..n) by corrupted copies in one fresh block. */
+mohs_status corruptor_apply(struct corruptor *c, const struct eval_data *d,
+                            const struct preprocess *p, const uint32_t *index,
+                            uint32_t n, const uint8_t **rgb, uint8_t **block,
+                            struct mohs_error *err);
+
+/* A row of dim floats in the cache: 1 found, 0 not. */
+int32_t row_lookup(struct eval *e, struct hash128 key, float *out, uint32_t dim,
+                   struct mohs_error *err);
+mohs_status row_keep(struct eval *e, struct hash128 key, const float *row,
+                     uint32_t dim, struct mohs_error *err);
+/* Says in the cache what rows under `base` are of. */
+void rows_note(struct eval *e, const struct eval_cell *c, const char *what,
+               struct hash128 base);
+
 /* Embedding rows of a cell's images and texts, through the cache. */
 mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
                          struct mohs_error *err);
