@@ -18,6 +18,11 @@ tests_unit_test_weights_SOURCES = %D%/unit/test_weights.c
 tests_unit_test_weights_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_weights_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_weights_param
+tests_unit_test_weights_param_SOURCES = %D%/unit/test_weights_param.c
+tests_unit_test_weights_param_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_weights_param_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
 check_PROGRAMS += tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
 tests_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c \
 	%D%/fuzz/replay.h

@@ -213,7 +213,7 @@ static mohs_status upload_one(void *user, const struct mohs_weight_spec *s,
         if (!u->data)
             return MOHS_E_NOMEM;
     }
-    RET_IF_ERR(weights_api.read(u->e->weights, s->name, u->data, count, err));
+    RET_IF_ERR(weights_read_param(u->e->weights, s, u->data, err));
     return params_set(u->e->params, s->name, s->n_dims, s->dims, u->data, err);
 }
 

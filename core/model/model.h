@@ -50,6 +50,14 @@ mohs_status weights_save(const struct mohs_weights *w, const char *path,
                          struct mohs_error *err);
 /* Value of a metadata key of the opened file, or NULL. */
 const char *weights_meta(const struct mohs_weights *w, const char *key);
+/* Whether a parameter is where its spec says, and its values: see fits and
+ * read_param of mohs.weights/1. */
+mohs_status weights_fits(const struct mohs_weights *w,
+                         const struct mohs_weight_spec *spec,
+                         struct mohs_error *err);
+mohs_status weights_read_param(const struct mohs_weights *w,
+                               const struct mohs_weight_spec *spec, float *out,
+                               struct mohs_error *err);
 extern const struct mohs_weights_api weights_api;
 
 /* ---- tokenizers -------------------------------------------------------- */

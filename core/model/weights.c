@@ -491,4 +491,6 @@ const struct mohs_weights_api weights_api = {
     .config_string = api_string,
     .name = api_name,
     .path = weights_path,
+    .fits = weights_fits,
+    .read_param = weights_read_param,
 };

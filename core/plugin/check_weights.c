@@ -86,8 +86,45 @@ static const char *w_path(const struct mohs_weights *w)
     return "(check)";
 }
 
+static uint64_t spec_count(const struct mohs_weight_spec *s)
+{
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < s->n_dims; i++)
+        n *= s->dims[i];
+    return n;
+}
+
+/* This checkpoint has every parameter under its own name. */
+static mohs_status w_fits(const struct mohs_weights *w,
+                          const struct mohs_weight_spec *s,
+                          struct mohs_error *err)
+{
+    uint32_t dims[5];
+    int32_t n = w_shape(w, s->name, dims);
+    if (n >= 0 && (uint32_t)n == s->n_dims &&
+        !memcmp(dims, s->dims, s->n_dims * sizeof *dims))
+        return MOHS_OK;
+    return mohs_fail(err, MOHS_E_FORMAT, n < 0 ? "no tensor %s"
+                     : "tensor %s has another shape", s->name);
+}
+
+static mohs_status w_read_param(const struct mohs_weights *w,
+                                const struct mohs_weight_spec *s, float *out,
+                                struct mohs_error *err)
+{
+    return w_read(w, s->name, out, spec_count(s), err);
+}
+
 const struct mohs_weights_api tiny_weights_api = {
-    sizeof tiny_weights_api, w_shape, w_read, w_number, w_string, w_name, w_path
+    .size = sizeof tiny_weights_api,
+    .shape = w_shape,
+    .read = w_read,
+    .config_number = w_number,
+    .config_string = w_string,
+    .name = w_name,
+    .path = w_path,
+    .fits = w_fits,
+    .read_param = w_read_param,
 };
 
 static json_t *tiny_config(const char *id)

@@ -15,11 +15,80 @@ enum { FOR_INIT = 32, SCALE_MAX = 100 };
 
 /* ---- parameters ---- */
 
-struct initialiser {
-    struct trainer *t;
-    struct mohs_weights *from; /* o->init, or NULL */
+/* o->init: a checkpoint in any naming that the model's plugin reads. */
+struct start {
+    struct mohs_weights *weights; /* NULL: there is none */
+    struct mohs_weight_spec *spec;
     size_t n, cap;
 };
+
+struct initialiser {
+    struct trainer *t;
+    struct start from;
+    size_t n, cap;
+};
+
+static char *dup_name(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+static mohs_status start_add(void *user, const struct mohs_weight_spec *spec,
+                             struct mohs_error *err)
+{
+    struct start *s = user;
+    (void)err;
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 64;
+        s->spec = xrealloc(s->spec, s->cap * sizeof *s->spec);
+    }
+    struct mohs_weight_spec *k = &s->spec[s->n++];
+    memset(k, 0, sizeof *k);
+    memcpy(k, spec, spec->size < sizeof *k ? spec->size : sizeof *k);
+    k->size = sizeof *k;
+    k->name = dup_name(k->name);
+    k->source = dup_name(k->source);
+    return MOHS_OK;
+}
+
+/* Opens o->init and asks its plugin where the parameters are. */
+static mohs_status start_open(struct trainer *t, struct start *s,
+                              struct mohs_error *err)
+{
+    void *self = NULL;
+    RET_IF_ERR(weights_open(t->o->init, &s->weights, err));
+    RET_IF_ERR(t->s.ops->create(registry_host(t->registry), t->item_params,
+                                s->weights, &self, err));
+    mohs_status st = t->s.ops->describe(self, start_add, s, err);
+    t->s.ops->destroy(self);
+    return st;
+}
+
+static void start_close(struct start *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        free((char *)s->spec[i].name);
+        free((char *)s->spec[i].source);
+    }
+    free(s->spec);
+    weights_close(s->weights);
+}
+
+static const struct mohs_weight_spec *start_find(const struct start *s,
+                                                 const char *name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (!strcmp(s->spec[i].name, name))
+            return &s->spec[i];
+    return NULL;
+}
+
+static bool same_dims(const struct mohs_weight_spec *a,
+                      const struct mohs_weight_spec *b)
+{
+    return a->n_dims == b->n_dims &&
+           !memcmp(a->dims, b->dims, a->n_dims * sizeof *a->dims);
+}
 
 /* SigLIP starts at a temperature of 1/10 (Zhai et al. 2023). */
 static float constant(const struct trainer *t, const struct mohs_weight_spec *spec)
@@ -33,10 +102,14 @@ static mohs_status values(const struct initialiser *k, const struct mohs_weight_
 {
     uint64_t seed = mohs_rng_fork(k->t->o->seed, FOR_INIT), key = hash_str64(spec->name);
     // a checkpoint of the other loss has no bias
-    bool own = !strcmp(spec->name, "logit_bias") && k->from &&
-               weights_api.shape(k->from, spec->name, NULL) < 0;
-    if (k->from && !own)
-        return weights_api.read(k->from, spec->name, x, count, err);
+    const struct mohs_weight_spec *at = start_find(&k->from, spec->name);
+    bool own = !strcmp(spec->name, "logit_bias") && !at;
+    if (k->from.weights && !own) {
+        if (!at || !same_dims(at, spec))
+            return mohs_fail(err, MOHS_E_FORMAT, "%s: %s %s", k->t->o->init,
+                             at ? "another shape of" : "no parameter", spec->name);
+        return weights_read_param(k->from.weights, at, x, err);
+    }
     for (uint64_t i = 0; i < count; i++)
         x[i] = spec->init == MOHS_INIT_NORMAL
                    ? spec->scale * mohs_rng_normal(seed, key, i)
@@ -162,11 +235,11 @@ static mohs_status open_model(struct trainer *t, struct mohs_error *err)
     t->s.params = params_new(t->s.compute);
     if (o->ema > 0)
         t->average = params_new(t->s.compute);
-    if (o->init)
-        RET_IF_ERR(weights_open(o->init, &k.from, err));
-    mohs_status st = t->s.ops->describe(t->s.model, init_one, &k, err);
+    mohs_status st = o->init ? start_open(t, &k.from, err) : MOHS_OK;
+    if (st >= 0)
+        st = t->s.ops->describe(t->s.model, init_one, &k, err);
     scratch_reset();
-    weights_close(k.from);
+    start_close(&k.from);
     RET_IF_ERR(st);
     if (!has_param(t, "logit_scale") ||
         (o->loss == TRAIN_SIGMOID && !has_param(t, "logit_bias")))

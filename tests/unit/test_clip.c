@@ -84,7 +84,7 @@ static mohs_status upload_one(void *user, const struct mohs_weight_spec *s,
     struct upload *u = user;
     uint64_t n = spec_count(s);
     float *x = xcalloc((size_t)n, sizeof *x);
-    mohs_status st = weights_api.read(u->w, s->name, x, n, err);
+    mohs_status st = weights_read_param(u->w, s, x, err);
     if (st >= 0)
         st = params_set(u->p, s->name, s->n_dims, s->dims, x, err);
     free(x);

@@ -31,14 +31,33 @@ struct mohs_model_info {
 enum { MOHS_INIT_NORMAL = 0, /* N(0, scale^2) */
        MOHS_INIT_CONSTANT    /* scale everywhere */ };
 
-/* One trainable parameter as describe() lists it. */
+enum {
+    /* The matrix is stored [dims[1], dims[0]]. */
+    MOHS_SOURCE_TRANSPOSED = 1u
+};
+
+/*
+ * One trainable parameter as describe() lists it. `name` is what build() asks
+ * the graph for and what training writes. Published checkpoints that name or
+ * pack it otherwise are read through source and its companions: the host then
+ * takes rows [source_first, source_first + dims[0]) of the tensor `source`,
+ * which has source_rows rows (after transposing), straight from the file. So
+ * one plugin reads every naming scheme, and fused matrices cost no copy.
+ * Dims of size one that the file has and the parameter lacks, or the other
+ * way round, do not matter.
+ */
 struct mohs_weight_spec {
     uint32_t size;
     const char *name;
     uint32_t n_dims, dims[MOHS_DIMS_MAX];
     uint32_t init; /* MOHS_INIT_* */
     float scale;
-    uint32_t decay; /* 1: weight decay applies */
+    uint32_t decay;      /* 1: weight decay applies */
+    const char *source;  /* tensor in the checkpoint; NULL: `name` */
+    uint32_t source_rows;  /* 0: as dims[0], all of them */
+    uint32_t source_first; /* the first row taken */
+    uint32_t source_flags; /* MOHS_SOURCE_* */
+    uint32_t reserved;     /* 0 */
 };
 
 /* Inputs of a tower; tensors not of that tower are NULL. */

@@ -163,31 +163,11 @@ struct check {
     const struct mohs_weights *w;
 };
 
-/* A described tensor must be in the file with its shape. */
 static mohs_status check_tensor(void *user, const struct mohs_weight_spec *s,
                                 struct mohs_error *err)
 {
     struct check *c = user;
-    uint32_t dims[MOHS_DIMS_MAX];
-    int32_t n = weights->shape(c->w, s->name, dims);
-    if (n < 0)
-        return mohs_fail(err, MOHS_E_FORMAT, "%s: no tensor %s", weights->path(c->w),
-                         s->name);
-    int same = (uint32_t)n == s->n_dims;
-    for (uint32_t i = 0; same && i < s->n_dims; i++)
-        same = dims[i] == s->dims[i];
-    // some write a number as a list of one
-    if (same || (!s->n_dims && n == 1 && dims[0] == 1))
-        return MOHS_OK;
-    char have[64] = "", want[64] = "";
-    for (int32_t i = 0; i < n; i++)
-        snprintf(have + strlen(have), sizeof have - strlen(have), "%s%u", i ? "x" : "",
-                 dims[i]);
-    for (uint32_t i = 0; i < s->n_dims; i++)
-        snprintf(want + strlen(want), sizeof want - strlen(want), "%s%u", i ? "x" : "",
-                 s->dims[i]);
-    return mohs_fail(err, MOHS_E_FORMAT, "%s: tensor %s is [%s], the config says [%s]",
-                     weights->path(c->w), s->name, have, want);
+    return weights->fits(c->w, s, err);
 }
 
 static void destroy(void *self)
