@@ -57,8 +57,11 @@ static void add_text(struct str *b, const struct mohs_weights *w,
     if (m->towers & MOHS_TOWER_TEXT)
         str_addf(b, "  texts of %u tokens, %u words\n", m->context_length,
                  m->vocab_size);
-    str_addf(b, "  embeddings of %u, logit scale %g, bias %g\n  taps",
-             m->embed_dim, (double)m->logit_scale, (double)m->logit_bias);
+    if (m->flags & MOHS_MODEL_CLASSIFIER)
+        str_addf(b, "  a classifier of %u classes\n  taps", m->embed_dim);
+    else
+        str_addf(b, "  embeddings of %u, logit scale %g, bias %g\n  taps",
+                 m->embed_dim, (double)m->logit_scale, (double)m->logit_bias);
     for (size_t i = 0; m->taps && m->taps[i]; i++)
         str_addf(b, " %s", m->taps[i]);
     str_add(b, "\n");
@@ -79,11 +82,11 @@ static void add_json(struct str *b, const struct mohs_weights *w,
         "\"tensors\": %llu, \"numbers\": %llu, \"image_width\": %u, "
         "\"image_height\": %u, \"context_length\": %u, \"vocab_size\": %u, "
         "\"embed_dim\": %u, \"logit_scale\": %.9g, \"logit_bias\": %.9g, "
-        "\"taps\": [",
+        "\"classifier\": %s, \"taps\": [",
         it->item->id, hash, (unsigned long long)tensors,
         (unsigned long long)numbers, m->image_width, m->image_height,
         m->context_length, m->vocab_size, m->embed_dim, (double)m->logit_scale,
-        (double)m->logit_bias);
+        (double)m->logit_bias, m->flags & MOHS_MODEL_CLASSIFIER ? "true" : "false");
     for (size_t i = 0; m->taps && m->taps[i]; i++) {
         str_add(b, i ? ", " : "");
         str_add_json(b, m->taps[i]);

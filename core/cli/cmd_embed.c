@@ -216,6 +216,8 @@ const struct cli_command command_embed = {
     .usage = "--model PATH [--images PATH]... [--texts FILE] --out PREFIX [options]",
     .options = options,
     .details = "Rows are float32 in input order, L2-normalised unless --raw. A tap gives\n"
-               "its activations flattened, texts at the full context length.",
+               "its activations flattened, texts at the full context length. A classifier\n"
+               "gives logits, its features at the tap image.embed; its texts are names of\n"
+               "classes or their numbers, #0 and so on.",
     .run = run,
 };

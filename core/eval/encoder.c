@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mohs/ext/classifier.h>
+
+#include "eval/classes.h"
+
 enum { DEFAULT_BATCH = 64, TEXT_STEP = 8 };
 
 /* The one graph kept per tower. */
@@ -156,6 +160,19 @@ const char *encoder_path(const struct encoder *e)
     return e->path;
 }
 
+bool encoder_is_classifier(const struct encoder *e)
+{
+    return encoder_info(e)->flags & MOHS_MODEL_CLASSIFIER;
+}
+
+const char *encoder_class_name(const struct encoder *e, uint32_t i)
+{
+    const struct mohs_classifier *c =
+        e->ops->get_extension ? e->ops->get_extension(e->self, MOHS_EXT_CLASSIFIER)
+                              : NULL;
+    return c && i < encoder_info(e)->embed_dim ? c->class_name(e->self, i) : NULL;
+}
+
 struct hash128 encoder_hash(const struct encoder *e)
 {
     return e->hash;
@@ -282,7 +299,9 @@ mohs_status encoder_tower(struct encoder *e, uint32_t tower, uint32_t n,
     OUT_IF_ERR(e->ops->build(e->self, &graph_api, (struct mohs_graph *)t.graph,
                              tower, &in, &raw, err));
     t.raw = (struct tensor *)raw;
-    t.embed = graph_op(t.graph, "l2_normalize", &t.raw, 1, NULL, 0);
+    t.embed = encoder_is_classifier(e)
+                  ? t.raw
+                  : graph_op(t.graph, "l2_normalize", &t.raw, 1, NULL, 0);
     OUT_IF_ERR(graph_status(t.graph, err));
     *out = t;
     t.graph = NULL;
@@ -514,6 +533,8 @@ mohs_status encoder_texts(struct encoder *e, uint32_t n, const char *const *text
     uint32_t context = encoder_info(e)->context_length;
     if (!n)
         return MOHS_OK;
+    if (encoder_is_classifier(e) && !tap)
+        return classes_of_texts(e, n, text, out, err);
     int32_t *ids = try_calloc((size_t)n * context, sizeof *ids, "tokens", err);
     int32_t *last = xcalloc(n, sizeof *last);
     mohs_status st = ids ? encoder_tokens(e, n, text, ids, last, err) : MOHS_E_NOMEM;

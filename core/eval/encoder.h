@@ -44,7 +44,7 @@ void encoder_limits(struct encoder *e, uint64_t memory_bytes,
                     uint32_t micro_batch);
 
 /* Pixels of the model's size, 8 bit -> n * embed_dim floats; raw rows, or
- * L2-normalised. tap NULL: the embedding; else that tap's activations
+ * L2-normalised (a classifier's logits are never). tap NULL: the embedding; else that tap's activations
  * (count floats each, from encoder_tap_count). */
 mohs_status encoder_images(struct encoder *e, uint32_t n,
                            const uint8_t *const *rgb, bool raw, const char *tap,
@@ -52,6 +52,20 @@ mohs_status encoder_images(struct encoder *e, uint32_t n,
 mohs_status encoder_texts(struct encoder *e, uint32_t n, const char *const *text,
                           bool raw, const char *tap, float *out,
                           struct mohs_error *err);
+/*
+ * Classes in place of texts, for a model that is a classifier: row i is the
+ * unit vector of output k, so that its product with an image's row is the
+ * logit. Class i is the output whose name, or one of whose synonyms, name[i]
+ * is, letters of either case; or, when the checkpoint has no names, output i
+ * of as many. "#17" is output 17 of any model. encoder_texts() does the same
+ * with texts, one at a time: names and numbers only.
+ */
+bool encoder_is_classifier(const struct encoder *e);
+mohs_status encoder_classes(struct encoder *e, uint32_t n, const char *const *name,
+                            float *out, struct mohs_error *err);
+/* Name of output i; NULL when the model says nothing of it. */
+const char *encoder_class_name(const struct encoder *e, uint32_t i);
+
 /* Floats per sample at a tap; text taps at the full context length. */
 mohs_status encoder_tap_count(struct encoder *e, const char *tap, uint64_t *out,
                               struct mohs_error *err);
@@ -66,7 +80,7 @@ struct tower_graph {
     struct graph *graph;
     struct tensor *pixels, *tokens, *last; /* inputs; NULL: other tower */
     struct tensor *raw;                    /* [n, dim] as the model gives it */
-    struct tensor *embed;                  /* [n, dim], L2-normalised */
+    struct tensor *embed;                  /* [n, dim], L2-normalised; a classifier's: raw */
     uint32_t n, context;
 };
 /* Builds one tower for a batch of n and texts of `context` tokens, with

@@ -256,6 +256,10 @@ static bool run_info(struct check_run *c)
                         i->context_length, i->vocab_size);
     if (ok && !(isfinite(i->logit_scale) && i->logit_scale > 0))
         ok = check_fail(c, "logit_scale is %g", (double)i->logit_scale);
+    if (ok && (i->flags & MOHS_MODEL_CLASSIFIER) &&
+        (i->towers != MOHS_TOWER_IMAGE || i->logit_scale != 1 || i->logit_bias != 0))
+        ok = check_fail(c, "a classifier with towers %u, logit_scale %g, logit_bias %g",
+                        i->towers, (double)i->logit_scale, (double)i->logit_bias);
     ok = ok && taps_valid(c, i);
     if (ok)
         check_note(c, "%zu parameters, %ux%u pixels, %u tokens, %u dims", m.w.n,

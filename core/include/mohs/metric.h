@@ -12,7 +12,9 @@
 #include <mohs/error.h>
 #include <mohs/host.h>
 
-/* What a metric sees: L2-normalised embeddings and the ground truth. */
+/* What a metric sees: L2-normalised embeddings and the ground truth. Of a
+ * classifier (MOHS_MODEL_CLASSIFIER) the image rows are logits and the text
+ * rows unit vectors, so that similarity() gives logits. */
 struct mohs_eval {
     uint32_t size;
     uint32_t n_images, n_texts, dim;

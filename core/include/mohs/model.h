@@ -13,7 +13,13 @@ enum { MOHS_TOWER_IMAGE = 1, MOHS_TOWER_TEXT = 2 };
 enum {
     /* The text embedding does not depend on tokens after `last`, so the host
      * may cut padding away. */
-    MOHS_MODEL_CAUSAL_TEXT = 1u
+    MOHS_MODEL_CAUSAL_TEXT = 1u,
+    /* The image tower ends in logits over embed_dim classes, and there is no
+     * text tower. The host neither normalises nor scales them: whatever
+     * compares images with classes takes the logit of the class. logit_scale
+     * is 1, logit_bias 0, and the features before the head are the tap
+     * image.embed. Names of the classes: ext/classifier.h. */
+    MOHS_MODEL_CLASSIFIER = 2u
 };
 
 struct mohs_model_info {
@@ -88,7 +94,7 @@ struct mohs_model_ops {
                                                struct mohs_error *),
                             void *user, struct mohs_error *err);
     /* Adds one tower to g and returns its projected embedding [n, embed_dim],
-     * not normalised. Marks its taps. [main] */
+     * not normalised, or a classifier's logits. Marks its taps. [main] */
     mohs_status (*build)(void *self, const struct mohs_graph_api *api,
                          struct mohs_graph *g, uint32_t tower,
                          const struct mohs_tower_inputs *in,

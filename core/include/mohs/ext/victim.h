@@ -18,7 +18,7 @@
 
 enum {
     MOHS_OUT_SCORES = 0, /* logit_scale * cosine to each candidate + bias */
-    MOHS_OUT_EMBED = 1   /* the L2-normalised embedding */
+    MOHS_OUT_EMBED = 1   /* the L2-normalised embedding; a classifier's logits */
 };
 
 /* A place that can be perturbed. Arrays belong to the victim and live as
