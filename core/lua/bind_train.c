@@ -186,6 +186,7 @@ static void read_numbers(lua_State *L, int t, struct train_options *o)
         (uint32_t)field_number(L, t, "validate_every", o->validate_every, 0, 1e9);
     o->checkpoint_every =
         (uint32_t)field_number(L, t, "checkpoint_every", o->checkpoint_every, 0, 1e9);
+    o->fork = (uint32_t)field_number(L, t, "fork", 0, 0, 1e9);
     const char *loss = field_string(L, t, "loss", "clip");
     if (strcmp(loss, "clip") && strcmp(loss, "sigmoid"))
         luaL_error(L, "train: loss '%s'; there are clip and sigmoid", loss);
@@ -221,7 +222,7 @@ static int l_train(lua_State *L)
         "model", "config", "tokenizer", "preprocessor", "init", "data", "validate", "out",
         "f16", "steps", "batch", "warmup", "lr", "beta1", "beta2", "eps", "weight_decay",
         "clip_norm", "ema", "seed", "loss", "crop", "flip", "log_every",
-        "validate_every", "checkpoint_every", "adversary", "label", NULL };
+        "validate_every", "checkpoint_every", "fork", "adversary", "label", NULL };
     struct lua_host *h = host_of(L);
     struct mohs_error err = MOHS_ERROR_INIT;
     struct train_options o;

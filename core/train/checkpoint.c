@@ -87,6 +87,23 @@ static char *state_path(const struct train_options *o)
     return xasprintf("%s.ckpt", o->out);
 }
 
+/* What runs with equal options but for the adversary share until o->fork. */
+static struct hash128 fork_hash(const struct train_options *o)
+{
+    struct train_options clean = *o;
+    clean.attack.kind = ADVERSARY_NONE;
+    return train_hash(&clean);
+}
+
+static char *fork_path(const struct train_options *o)
+{
+    char hex[33], *dir = path_dir(o->out);
+    hash_hex(fork_hash(o), hex);
+    char *path = xasprintf("%s/%s-%u.fork", dir, hex, o->fork);
+    free(dir);
+    return path;
+}
+
 bool checkpoint_done(const struct train_options *o, char **curve)
 {
     struct mohs_weights *w = NULL;
@@ -129,12 +146,13 @@ static size_t widest(const struct params *p)
     return most;
 }
 
-mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err)
+static mohs_status save_state(struct trainer *t, const char *path, struct hash128 of,
+                              struct mohs_error *err)
 {
     struct params *p = t->s.params;
     struct mohs_weights *w = NULL;
     float *room = try_calloc(widest(p), sizeof *room, "a checkpoint", err);
-    char hash[33], step[16], *path = state_path(t->o), *curve = curve_json(&t->curve);
+    char hash[33], step[16], *curve = curve_json(&t->curve);
     mohs_status st = room ? weights_new("{}", NULL, NULL, &w, err) : MOHS_E_NOMEM;
     for (size_t i = 0; st >= 0 && i < params_count(p); i++) {
         st = put_buffer(w, p, i, 'p', params_buffer(p, i), room, err);
@@ -145,15 +163,30 @@ mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err)
         if (st >= 0 && t->average)
             st = put_buffer(w, p, i, 'e', params_buffer(t->average, i), room, err);
     }
-    hash_hex(train_hash(t->o), hash);
+    hash_hex(of, hash);
     snprintf(step, sizeof step, "%u", t->step);
     const char *meta[] = { "train_hash", hash, "step", step, "curve", curve, NULL, NULL };
     if (st >= 0)
         st = weights_save(w, path, false, meta, err);
     weights_close(w);
     free(room);
-    free(path);
     free(curve);
+    return st;
+}
+
+mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err)
+{
+    char *path = state_path(t->o);
+    mohs_status st = save_state(t, path, train_hash(t->o), err);
+    free(path);
+    return st;
+}
+
+mohs_status checkpoint_fork(struct trainer *t, struct mohs_error *err)
+{
+    char *path = fork_path(t->o);
+    mohs_status st = save_state(t, path, fork_hash(t->o), err);
+    free(path);
     return st;
 }
 
@@ -167,12 +200,13 @@ static mohs_status get_buffer(const struct mohs_weights *w, const struct params 
     return st < 0 ? st : buffer_write(b, 0, room, buffer_bytes(b), err);
 }
 
-mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err)
+static mohs_status load_state(struct trainer *t, const char *path, struct hash128 of,
+                              struct mohs_error *err)
 {
     struct params *p = t->s.params;
     struct mohs_weights *w = NULL;
     float *room = NULL;
-    char want[33], *path = state_path(t->o);
+    char want[33];
     int64_t step = 0;
     mohs_status st = MOHS_OK;
     if (!file_exists(path))
@@ -182,7 +216,7 @@ mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err)
         err_prefix(err, st, "%s is damaged; remove it to start anew", path);
         goto out;
     }
-    hash_hex(train_hash(t->o), want);
+    hash_hex(of, want);
     const char *have = weights_meta(w, "train_hash"), *at = weights_meta(w, "step");
     if (!have || strcmp(have, want) || !at || !str_to_i64(at, &step) || step < 0 ||
         step > t->o->steps) {
@@ -211,6 +245,18 @@ mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err)
 out:
     weights_close(w);
     free(room);
+    return st;
+}
+
+mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err)
+{
+    char *path = state_path(t->o);
+    mohs_status st = load_state(t, path, train_hash(t->o), err);
+    free(path);
+    if (st || !t->o->fork)
+        return st;
+    path = fork_path(t->o);
+    st = load_state(t, path, fork_hash(t->o), err);
     free(path);
     return st;
 }

@@ -74,6 +74,9 @@ mohs_status train_check(const struct train_options *o, struct mohs_error *err)
     if (o->validate && !o->validate->n_images)
         return mohs_fail(err, MOHS_E_ARG, "train: %s has no images to validate with",
                          o->validate->name);
+    if (o->fork && o->attack.kind != ADVERSARY_NONE && o->attack.start < o->fork)
+        return mohs_fail(err, MOHS_E_ARG, "train: an adversary from step %u on cannot share "
+                         "the first %u steps (fork)", o->attack.start, o->fork);
     return check_attack(&o->attack, err);
 }
 

@@ -78,6 +78,9 @@ struct train_options {
     struct train_attack attack;
 
     /* These change nothing in the weights. */
+    uint32_t fork;           /* runs equal but for an adversary that starts at
+                                this step or later share their first `fork`
+                                steps, kept beside `out`; 0: nothing shared */
     uint32_t validate_limit; /* first so many images; 0: all */
     uint64_t data_bytes;     /* decoded pictures are kept in memory up to this;
                                 a larger set is decoded batch by batch */

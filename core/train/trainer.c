@@ -453,6 +453,8 @@ static mohs_status loop(struct trainer *t, struct train_result *res,
             curve_add(&t->curve, t->step, row);
         if (due(t->step, o->checkpoint_every, o->steps) && t->step < o->steps)
             RET_IF_ERR(checkpoint_save(t, err));
+        if (t->step == o->fork)
+            RET_IF_ERR(checkpoint_fork(t, err));
         report(t, row);
         if (interrupted) {
             RET_IF_ERR(checkpoint_save(t, err));

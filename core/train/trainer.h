@@ -59,6 +59,8 @@ mohs_status hostile_pass(struct trainer *t, float *loss, float *adversarial,
 
 /* OUT.ckpt: everything the next step depends on. */
 mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err);
+/* The same at step o->fork, for all runs that are equal until then. */
+mohs_status checkpoint_fork(struct trainer *t, struct mohs_error *err);
 /* 1 when a checkpoint was read, 0 when there is none. */
 mohs_status checkpoint_load(struct trainer *t, struct mohs_error *err);
 /* The finished weights (averaged ones when there are) as o->out. */

@@ -152,8 +152,10 @@ function mohs.results_path() end
 ---@param o { data: mohs.Data, size?: integer }
 ---@return string, integer
 function mohs.tokenizer(o) end
----Trains a model, resumes it, or finds it done; returns `out`.
----@param o { model?: string, config: table|string, tokenizer: string, preprocessor?: table|string, init?: string, data: mohs.Data, validate?: mohs.Data, out: string, label?: string, f16?: boolean, steps?: integer, batch?: integer, warmup?: integer, lr?: number, beta1?: number, beta2?: number, eps?: number, weight_decay?: number, clip_norm?: number, ema?: number, seed?: integer, loss?: "clip"|"sigmoid", crop?: number, flip?: boolean, log_every?: integer, validate_every?: integer, checkpoint_every?: integer, adversary?: mohs.Adversary }
+---Trains a model, resumes it, or finds it done; returns `out`. fork: runs that
+---are equal but for an adversary that starts at this step or later do their
+---first `fork` steps once; the state lies beside `out`.
+---@param o { model?: string, config: table|string, tokenizer: string, preprocessor?: table|string, init?: string, data: mohs.Data, validate?: mohs.Data, out: string, label?: string, f16?: boolean, steps?: integer, batch?: integer, warmup?: integer, lr?: number, beta1?: number, beta2?: number, eps?: number, weight_decay?: number, clip_norm?: number, ema?: number, seed?: integer, loss?: "clip"|"sigmoid", crop?: number, flip?: boolean, log_every?: integer, validate_every?: integer, checkpoint_every?: integer, fork?: integer, adversary?: mohs.Adversary }
 ---@return string
 function mohs.train(o) end
 

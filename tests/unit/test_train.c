@@ -199,6 +199,29 @@ START_TEST(finished_is_found)
 END_TEST
 
 /* A checkpoint of other options is not gone on from. */
+/* Runs that differ in their adversary only share what comes before it. */
+START_TEST(forks)
+{
+    adversary(3);
+    tiny_train(&t, "alone.safetensors");
+    struct train_attack attack = t.o.attack;
+    t.o.fork = 3;
+    t.o.attack.kind = ADVERSARY_NONE;
+    ck_assert_uint_eq(tiny_train(&t, "clean.safetensors").steps, 5);
+    t.o.attack = attack;
+    ck_assert_uint_eq(tiny_train(&t, "forked.safetensors").steps, 2);
+    same_file("alone.safetensors", "forked.safetensors", true);
+    same_file("alone.safetensors", "clean.safetensors", false);
+    t.o.seed++; // shares nothing
+    ck_assert_uint_eq(tiny_train(&t, "other.safetensors").steps, 5);
+    t.o.attack.start = 2;
+    t.o.out = tiny_path(&t, "late.safetensors");
+    struct train_result r;
+    ck_assert_int_eq(train_run(t.registry, &t.o, &r, &err), MOHS_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.text, "(fork)"));
+}
+END_TEST
+
 START_TEST(other_checkpoints)
 {
     uint32_t stop = 2;
@@ -392,6 +415,7 @@ int main(void)
     tcase_add_loop_test(c, deterministic, 0, 3);
     tcase_add_loop_test(c, goes_on, 0, 3);
     tcase_add_test(c, finished_is_found);
+    tcase_add_test(c, forks);
     tcase_add_test(c, other_checkpoints);
     tcase_add_test(c, stored);
     tcase_add_test(c, scale_is_clamped);
