@@ -11,19 +11,23 @@
 --   pixels       adversarial pixels, Linf
 --   image, text  adversarial features at the taps of one tower
 --   adversarial  adversarial features at all taps
+--   embed        adversarial embeddings of both towers, back on the sphere
+--
+-- All arms of a seed share their clean first half (but matched, whose schedule
+-- is longer). A killed run goes on where it was.
 local mohs = require "mohs"
 local scenes_clip = require "scenes_clip"
 mohs.require_api "1.0"
 
 local args = mohs.args {
-  scale = "small",            -- smoke, small, full
+  scale = "small",            -- smoke, small, study, full
   seeds = 0,                  -- 0: as many as the scale says
   data = "scenes",            -- made when missing
   out = "twins",              -- where checkpoints go
   report = "twins.html",
   arms = "clean,adversarial", -- of the list above, or all
   evaluate = "quick",         -- quick; all: every corruption of ImageNet-C and
-                              -- of texts, and attacks
+                              -- of texts, and attacks; none: train only
   eps = 0.1,                  -- relative L2 radius, per token
   pixel_eps = 0.06,           -- of the pixels arm, in standard deviations of
                               -- a picture's values
@@ -38,11 +42,13 @@ local scales = {
             image_layers = 1, text_layers = 1, seeds = 1, vocab = 700 },
   small = { train = 20000, val = 1000, test = 1000, steps = 1200, batch = 128,
             width = 128, image_layers = 3, text_layers = 2, seeds = 1, vocab = 2048 },
+  study = { train = 20000, val = 1000, test = 500, steps = 600, batch = 128,
+            width = 96, image_layers = 3, text_layers = 2, seeds = 3, vocab = 2048 },
   full  = { train = 20000, val = 1000, test = 1000, steps = 2400, batch = 256,
             width = 192, image_layers = 4, text_layers = 3, seeds = 3, vocab = 2048 },
 }
 local s = scales[args.scale]
-if not s then error("scale must be smoke, small or full, not " .. args.scale) end
+if not s then error("scale must be smoke, small, study or full, not " .. args.scale) end
 local seeds = args.seeds > 0 and args.seeds or s.seeds
 
 mohs.data.emoji_scenes { out = args.data, train = s.train, val = s.val, test = s.test }
@@ -81,9 +87,11 @@ local known = {
   image = { adversary = perturbed(taps_of("image")) },
   text = { adversary = perturbed(taps_of("text")) },
   adversarial = { adversary = perturbed(args.taps) },
+  -- the embeddings are normalised after the perturbation
+  embed = { adversary = perturbed("image.embed,text.embed") },
 }
 local order = { "clean", "matched", "noise_image", "noise", "pixels", "image", "text",
-                "adversarial" }
+                "adversarial", "embed" }
 local arms = {}
 for name in (args.arms == "all" and table.concat(order, ",") or args.arms):gmatch("[^,]+") do
   local arm = known[name]
@@ -96,11 +104,11 @@ for name in (args.arms == "all" and table.concat(order, ",") or args.arms):gmatc
   arms[#arms + 1] = { name = name, adversary = arm.adversary, steps = arm.steps or s.steps }
 end
 
-local sets = { quick = { "quick" }, all = { "common", "extra", "text" } }
+local sets = { none = {}, quick = { "quick" }, all = { "common", "extra", "text" } }
 if not sets[args.evaluate] then
-  error("evaluate must be quick or all, not " .. args.evaluate)
+  error("evaluate must be quick, all or none, not " .. args.evaluate)
 end
-local attacks = args.evaluate == "quick" and {} or {
+local attacks = args.evaluate ~= "all" and {} or {
   mohs.attack("pgd", { eps = "1/255", steps = 20 }),
   mohs.attack("apgd", { eps = "1/255", steps = 20 }),
   mohs.attack("square", { eps = "1/255", queries = 200 }),
@@ -119,8 +127,9 @@ for seed = 1, seeds do
       seed = seed, steps = arm.steps, batch = s.batch, warmup = s.steps // 10,
       lr = 1e-3, weight_decay = 0.1, ema = 0.99, crop = 0.8,
       validate_every = s.steps // 4, adversary = arm.adversary,
+      fork = arm.steps == s.steps and start or 0,
     }
-    if not mohs.planning() then
+    if not mohs.planning() and args.evaluate ~= "none" then
       local model = mohs.model { weights = path, label = name }
       local axes = { arm = arm.name, seed = tostring(seed) }
       mohs.cell { model = model, data = test, metric = retrieval, axes = axes }
@@ -138,6 +147,8 @@ for seed = 1, seeds do
   end
 end
 
-mohs.report { out = args.report, title = "Feature-adversarial pretraining" }
+if args.evaluate ~= "none" then
+  mohs.report { out = args.report, title = "Feature-adversarial pretraining" }
+end
 local results = mohs.run()
 if #results > 0 then print(mohs.table(results, "mean_recall")) end
