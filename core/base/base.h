@@ -67,6 +67,7 @@ struct arena;
 struct arena *arena_new(void);
 void arena_free(struct arena *a); /* NULL is fine */
 void *arena_alloc(struct arena *a, size_t n); /* 64-byte aligned, zeroed */
+/* Strings lie close together, at any address. */
 char *arena_strdup(struct arena *a, const char *s);
 MOHS_PRINTF(2, 3)
 char *arena_printf(struct arena *a, const char *fmt, ...);
@@ -124,6 +125,10 @@ void sha256_hex(const void *p, size_t n, char out[65]);
  * larger files fail. */
 mohs_status file_read(const char *path, size_t max, char **data, size_t *n,
                       struct mohs_error *err);
+/* n bytes from `offset` on (NUL appended, not counted); malloc'ed. Fails when
+ * the file has fewer. */
+mohs_status file_read_range(const char *path, uint64_t offset, size_t n,
+                            char **data, struct mohs_error *err);
 /* Writes a temporary beside `path` and renames: never a half file. */
 mohs_status file_write(const char *path, const void *data, size_t n,
                        struct mohs_error *err);

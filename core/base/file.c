@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,6 +52,40 @@ mohs_status file_read(const char *path, size_t max, char **data, size_t *n,
 out:
     free(buf);
     fclose(f);
+    return st;
+}
+
+mohs_status file_read_range(const char *path, uint64_t offset, size_t n,
+                            char **data, struct mohs_error *err)
+{
+    char *buf = NULL;
+    mohs_status st = MOHS_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "%s", path);
+    if (n == SIZE_MAX || offset > INT64_MAX - n || !(buf = malloc(n + 1))) {
+        st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %zu bytes", path, n);
+        goto out;
+    }
+    for (size_t have = 0; have < n;) {
+        ssize_t got = pread(fd, buf + have, n - have, (off_t)(offset + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            st = err_errno(err, "%s", path);
+        else if (!got)
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: ends before byte %llu", path,
+                           (unsigned long long)(offset + n));
+        if (got <= 0)
+            goto out;
+        have += (size_t)got;
+    }
+    buf[n] = 0;
+    *data = buf;
+    buf = NULL;
+out:
+    free(buf);
+    close(fd);
     return st;
 }
 

@@ -95,29 +95,35 @@ void arena_free(struct arena *a)
     free(a);
 }
 
+/* n bytes at a multiple of `align`, not cleared. */
+static void *take(struct arena *a, size_t n, size_t align)
+{
+    struct block *b = a->head;
+    size_t at = b ? (b->used + align - 1) & ~(align - 1) : 0;
+    if (!b || at > b->cap || b->cap - at < n) {
+        size_t cap = n > BLOCK_BYTES ? (n + 63) & ~(size_t)63 : BLOCK_BYTES;
+        b = must(aligned_alloc(64, BLOCK_HEADER + cap), cap);
+        b->next = a->head;
+        b->cap = cap;
+        a->head = b;
+        at = 0;
+    }
+    b->used = at + n;
+    return (char *)b + BLOCK_HEADER + at;
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
     n = (n + 63) & ~(size_t)63;
     if (!n)
         n = 64;
-    struct block *b = a->head;
-    if (!b || b->cap - b->used < n) {
-        size_t cap = n > BLOCK_BYTES ? n : BLOCK_BYTES;
-        b = must(aligned_alloc(64, BLOCK_HEADER + cap), cap);
-        b->next = a->head;
-        b->used = 0;
-        b->cap = cap;
-        a->head = b;
-    }
-    void *p = (char *)b + BLOCK_HEADER + b->used;
-    b->used += n;
-    return memset(p, 0, n);
+    return memset(take(a, n, 64), 0, n);
 }
 
 char *arena_strdup(struct arena *a, const char *s)
 {
     size_t n = strlen(s) + 1;
-    return memcpy(arena_alloc(a, n), s, n);
+    return memcpy(take(a, n, 1), s, n);
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
@@ -126,7 +132,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    char *s = arena_alloc(a, (size_t)n + 1);
+    char *s = take(a, (size_t)n + 1, 1);
     va_start(ap, fmt);
     vsnprintf(s, (size_t)n + 1, fmt, ap);
     va_end(ap);

@@ -34,19 +34,6 @@ static mohs_status bad(const char *file, const char *list, size_t i, const char 
     return st;
 }
 
-bool data_safe_name(const char *s)
-{
-    if (!*s || *s == '/')
-        return false;
-    for (const char *p = s; *p;) {
-        size_t n = strcspn(p, "/");
-        if (n == 2 && p[0] == '.' && p[1] == '.')
-            return false;
-        p += n + (p[n] == '/');
-    }
-    return true;
-}
-
 static mohs_status read_image(struct dataset *d, const json_t *o, const char *file,
                               const char *dir, size_t i, struct mohs_error *err)
 {

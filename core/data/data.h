@@ -7,6 +7,7 @@
 #define CORE_DATA_H
 
 #include "base/base.h"
+#include "image/image.h"
 
 struct data_image {
     const char *id;   /* stable: file name or JSON id as text */
@@ -14,6 +15,10 @@ struct data_image {
     uint64_t key;     /* hash_str64(id): names the random streams */
     uint32_t label;   /* class index, or UINT32_MAX */
     const char *depth_path; /* for data_depth(), or NULL */
+    /* Where in the file at path the picture's own file lies: `bytes` from
+     * `offset` on; bytes 0: all of it. With a data_source, offset is what the
+     * source makes of it. Read through data_bytes(). */
+    uint64_t offset, bytes;
 };
 
 struct data_text {
@@ -21,6 +26,14 @@ struct data_text {
     const char *id;
     uint64_t key;
     uint32_t image; /* owner index, UINT32_MAX for class prompts */
+};
+
+/* Pictures that are no range of a file, as in a compressed table. */
+struct data_source {
+    /* As data_bytes(). [any thread] */
+    mohs_status (*read)(struct data_source *s, const struct data_image *im,
+                        char **bytes, size_t *n, struct mohs_error *err);
+    void (*close)(struct data_source *s);
 };
 
 struct dataset {
@@ -33,9 +46,21 @@ struct dataset {
     size_t n_classes;
     struct hash128 hash; /* over ids, texts, owners, labels */
     struct arena *arena; /* owns all strings and arrays */
+    struct data_source *source; /* owned; NULL: pictures are in files */
+    size_t cap_images, cap_texts;
 };
 
 void dataset_free(struct dataset *d);
+
+/* The file of picture i, still encoded, wherever it lies; malloc'ed, with a
+ * NUL behind it. [any thread] */
+mohs_status data_bytes(const struct dataset *d, size_t i, char **bytes, size_t *n,
+                       struct mohs_error *err);
+/* Picture i decoded; flags as image_decode() takes. [any thread] */
+mohs_status data_picture(const struct dataset *d, size_t i, unsigned flags,
+                         struct image *out, struct mohs_error *err);
+/* How messages call picture i: its file, and its name in it. Fresh. */
+char *data_picture_name(const struct dataset *d, size_t i);
 /* COCO captions JSON (images[].file_name, annotations[].caption). images:
  * directory that file names are relative to. captions_per_image: 0 all,
  * else the first so many by annotation order. limit: 0 all, else the first

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Image folders (one subfolder per class) and what readers share. */
+/* Image folders: one subfolder per class. */
 #include "config.h"
 
 #include "data/data.h"
@@ -8,42 +8,6 @@
 #include <string.h>
 
 #include "data/dataset.h"
-
-struct dataset *dataset_new(const char *name, const char *root)
-{
-    struct dataset *d = xcalloc(1, sizeof *d);
-    d->arena = arena_new();
-    d->name = arena_strdup(d->arena, name);
-    d->split = arena_strdup(d->arena, name);
-    d->root = arena_strdup(d->arena, root);
-    return d;
-}
-
-void dataset_free(struct dataset *d)
-{
-    if (!d)
-        return;
-    arena_free(d->arena);
-    free(d);
-}
-
-void dataset_hash(struct dataset *d)
-{
-    struct hasher *h = hasher_new();
-    hasher_u64(h, d->n_images);
-    for (size_t i = 0; i < d->n_images; i++) {
-        hasher_str(h, d->image[i].id);
-        hasher_u64(h, d->image[i].label);
-    }
-    hasher_u64(h, d->n_texts);
-    for (size_t i = 0; i < d->n_texts; i++) {
-        hasher_str(h, d->text[i].text);
-        hasher_u64(h, d->text[i].image);
-    }
-    for (size_t i = 0; i < d->n_classes; i++)
-        hasher_str(h, d->classes[i]);
-    d->hash = hasher_end(h);
-}
 
 static bool is_picture(const char *s)
 {
@@ -55,23 +19,12 @@ static bool is_picture(const char *s)
     return false;
 }
 
-static void add_image(struct dataset *d, size_t *cap, const char *folder,
-                      const char *file, uint32_t label)
+static void add_image(struct dataset *d, const char *folder, const char *file,
+                      uint32_t label)
 {
-    if (d->n_images == *cap) {
-        // arenas do not grow in place: double into a fresh array
-        struct data_image *old = d->image;
-        *cap = *cap ? 2 * *cap : 1024;
-        d->image = arena_alloc(d->arena, *cap * sizeof *d->image);
-        if (old)
-            memcpy(d->image, old, d->n_images * sizeof *old);
-    }
-    struct data_image *im = &d->image[d->n_images++];
-    im->id = arena_printf(d->arena, "%s/%s", folder, file);
-    im->path = arena_printf(d->arena, "%s/%s", d->root, im->id);
-    im->key = hash_str64(im->id);
-    im->label = label;
-    im->depth_path = NULL;
+    char *id = xasprintf("%s/%s", folder, file);
+    dataset_add_image(d, id, id)->label = label;
+    free(id);
 }
 
 /* Names from classnames.txt, one a line in folder order. */
@@ -110,7 +63,7 @@ mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
 {
     struct dataset *d = dataset_new(path_base(dir), dir);
     char **entry = NULL;
-    size_t n = 0, k = 0, cap = 0;
+    size_t n = 0, k = 0;
     mohs_status st;
     OUT_IF_ERR(dir_list(dir, &entry, &n, err));
     for (size_t i = 0; i < n; i++) { // keep the folders
@@ -136,7 +89,7 @@ mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
             goto out;
         for (size_t j = 0; j < files && (!limit || d->n_images < limit); j++)
             if (is_picture(file[j]))
-                add_image(d, &cap, entry[i], file[j], (uint32_t)i);
+                add_image(d, entry[i], file[j], (uint32_t)i);
         strv_free(file);
     }
     if (!d->n_images) {

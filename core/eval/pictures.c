@@ -25,13 +25,14 @@ struct decode {
 static mohs_status decode_one(void *user, size_t i, struct mohs_error *err)
 {
     struct decode *w = user;
-    const struct data_image *im = &w->d->set->image[w->index ? w->index[i] : i];
+    const struct dataset *set = w->d->set;
+    size_t k = w->index ? w->index[i] : i;
     struct image raw = { 0 }, out = { 0 };
-    RET_IF_ERR(image_read(im->path, IMAGE_KEEP_ORIENTATION, &raw, err));
+    RET_IF_ERR(data_picture(set, k, IMAGE_KEEP_ORIENTATION, &raw, err));
     mohs_status st = preprocess_pixels(w->p, &raw, &out, err);
     image_free(&raw);
     if (st < 0)
-        return err_prefix(err, st, "%s", im->path);
+        return err_prefix(err, st, "%s", set->image[k].id);
     memcpy(w->to[i], out.rgb, (size_t)out.width * out.height * 3);
     image_free(&out);
     return MOHS_OK;
@@ -104,7 +105,7 @@ static mohs_status hash_one(void *user, size_t i, struct mohs_error *err)
     struct decode *w = user;
     char *data;
     size_t n;
-    RET_IF_ERR(file_read(w->d->set->image[i].path, 0, &data, &n, err));
+    RET_IF_ERR(data_bytes(w->d->set, i, &data, &n, err));
     w->content[i] = hash_bytes(data, n);
     free(data);
     return MOHS_OK;
@@ -176,29 +177,35 @@ bool corrupts_text(const struct eval_item *corruption)
 }
 
 /* The size of the picture that a map lies over; only its shape matters. */
-static mohs_status picture_size(const struct data_image *im,
+static mohs_status picture_size(const struct dataset *d, size_t i,
                                 const struct preprocess *p, uint32_t *w,
                                 uint32_t *h, struct mohs_error *err)
 {
-    unsigned o;
+    struct image im;
     *w = p->width;
     *h = p->height;
-    return p->resize_height ? MOHS_OK
-                            : image_orientation(im->path, &o, w, h, err);
+    if (p->resize_height)
+        return MOHS_OK;
+    RET_IF_ERR(data_picture(d, i, IMAGE_KEEP_ORIENTATION, &im, err));
+    *w = im.width;
+    *h = im.height;
+    image_free(&im);
+    return MOHS_OK;
 }
 
 /* The map of an image, resized and cropped as its pixels are; each pixel the
  * one whose centre is nearest. Beyond a border the border goes on. */
-static mohs_status read_depth(const struct data_image *im,
+static mohs_status read_depth(const struct dataset *set, size_t i,
                               const struct preprocess *p, float *out,
                               struct mohs_error *err)
 {
+    const struct data_image *im = &set->image[i];
     uint32_t w, h, rw, rh;
     int32_t x0, y0;
     float *d;
     if (!im->depth_path)
         return mohs_fail(err, MOHS_E_ARG, "image %s has no depth map", im->id);
-    RET_IF_ERR(picture_size(im, p, &w, &h, err));
+    RET_IF_ERR(picture_size(set, i, p, &w, &h, err));
     preprocess_window(p, w, h, &rw, &rh, &x0, &y0);
     RET_IF_ERR(data_depth(im->depth_path, &w, &h, &d, err));
     for (uint32_t y = 0; y < p->height; y++)
@@ -255,8 +262,7 @@ mohs_status corruptor_apply(struct corruptor *c, const struct eval_data *d,
         depth = try_calloc(n, bytes / 3 * sizeof *depth, "depth", err);
         st = depth ? MOHS_OK : MOHS_E_NOMEM;
         for (uint32_t i = 0; st >= 0 && i < n; i++)
-            st = read_depth(&d->set->image[index[i]], p, depth + i * bytes / 3,
-                            err);
+            st = read_depth(d->set, index[i], p, depth + i * bytes / 3, err);
         if (st < 0)
             goto out;
     }

@@ -24,13 +24,12 @@ void planes(const uint8_t *rgb, uint32_t pixels, float *out)
 static mohs_status decode(const struct pictures *p, size_t i, uint8_t *rgb,
                           struct mohs_error *err)
 {
-    const char *path = p->data->image[i].path;
     struct image raw, im;
-    RET_IF_ERR(image_read(path, IMAGE_KEEP_ORIENTATION, &raw, err));
+    RET_IF_ERR(data_picture(p->data, i, IMAGE_KEEP_ORIENTATION, &raw, err));
     mohs_status st = preprocess_pixels(p->pre, &raw, &im, err);
     image_free(&raw);
     if (st < 0)
-        return err_prefix(err, st, "%s", path);
+        return err_prefix(err, st, "%s", p->data->image[i].id);
     memcpy(rgb, im.rgb, p->bytes);
     image_free(&im);
     return MOHS_OK;
