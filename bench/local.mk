@@ -1,5 +1,6 @@
 # benchmarks, built on demand: make bench
-BENCHES = bench/gemm bench/bench_graph bench/corruptions bench/train_step
+BENCHES = bench/gemm bench/bench_graph bench/corruptions bench/train_step \
+	bench/model_case
 EXTRA_PROGRAMS = $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench
@@ -24,3 +25,10 @@ bench_corruptions_SOURCES = %D%/corruptions.c
 bench_corruptions_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
 	$(DL_LIBS) -lpthread -lm
 EXTRA_DIST += bench/corruptions.py bench/attacks.py
+
+# Any model on given inputs; bench/models.py compares it with its reference.
+bench_model_case_SOURCES = %D%/model_case.c
+bench_model_case_LDADD = core/libeval.la core/libcache.la core/libdata.la \
+	core/libplugin.la core/libmodel.la core/libimage.la core/libgraph.la \
+	core/libcompute.la core/libbase.la -lpthread -lm
+EXTRA_DIST += bench/models.py bench/models_clip.py

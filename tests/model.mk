@@ -34,4 +34,4 @@ tests_fuzz_fuzz_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_tokenizer_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la -lpthread -lm
 EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer
-EXTRA_DIST += docs/clip.md docs/attacks.md
+EXTRA_DIST += docs/models.md docs/clip.md docs/attacks.md
