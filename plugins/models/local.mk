@@ -3,3 +3,17 @@ plugins_models_clip_clip_la_SOURCES = %D%/clip/clip.c
 plugins_models_clip_clip_la_CPPFLAGS = -I$(srcdir)/core/include
 plugins_models_clip_clip_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_models_clip_clip_la_LIBADD = -lm
+
+# What several families are made of, linked into each.
+MODEL_CPPFLAGS = -I$(srcdir)/core/include -I$(srcdir)/plugins/models
+noinst_LTLIBRARIES += plugins/models/libfamilies.la
+plugins_models_libfamilies_la_SOURCES = %D%/common/blocks.c \
+	%D%/common/config.c %D%/common/config.h %D%/common/net.c \
+	%D%/common/net.h
+plugins_models_libfamilies_la_CPPFLAGS = $(MODEL_CPPFLAGS)
+plugins_models_libfamilies_la_LDFLAGS = -static
+models_LTLIBRARIES += plugins/models/siglip/siglip.la
+plugins_models_siglip_siglip_la_SOURCES = %D%/siglip/siglip.c
+plugins_models_siglip_siglip_la_CPPFLAGS = $(MODEL_CPPFLAGS)
+plugins_models_siglip_siglip_la_LDFLAGS = $(MODULE_FLAGS)
+plugins_models_siglip_siglip_la_LIBADD = plugins/models/libfamilies.la -lm
