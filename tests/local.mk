@@ -15,6 +15,7 @@ include tests/compute.mk
 include tests/graph.mk
 include tests/image.mk
 include tests/model.mk
+include tests/families.mk
 include tests/data.mk
 include tests/cache.mk
 include tests/results.mk

@@ -229,9 +229,9 @@ static void read_tower(struct config *c, const struct source *s, int text,
         config_count(c, "num_hidden_layers",
                      count_tensors(c, blocks, ".mlp.fc1.bias", 12),
                      NET_LAYERS_MAX);
-    // 16 heads in the shape-optimised models, of 64 elsewhere
+    // 16 heads in the shape-optimised models, heads of 64 elsewhere
     uint32_t heads =
-        t->width % 64 || t->width > 1024 ? 16 : (t->width + 63) / 64;
+        t->width > 1024 ? 16 : (t->width + 63) / 64;
     if (s->open_clip)
         heads = config_count(c, "heads", heads, 256);
     t->heads = config_count(c, "num_attention_heads",

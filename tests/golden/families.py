@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""Golden models of the families beside CLIP, one file each in families/.
+
+  families.py [NAME...]   writes families/NAME.safetensors (all of them).
+
+A file is a whole checkpoint, as its library saves it but tiny, with random
+weights in half precision, and beside the weights the tensors case.*: inputs,
+and what the reference makes of them in double precision: embeddings
+(normalised) or logits, and gradients of sum(embedding * seed).
+tests/unit/test_families.c reads them.
+
+Needs torch, numpy, safetensors, transformers, open_clip_torch, timm,
+torchvision.
+"""
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+
+HERE = pathlib.Path(__file__).parent / "families"
+
+
+def randomise(model, seed, scale=1.0):
+    """Weights of a size that lets every one of them matter, in half
+    precision; then the model in double."""
+    g = torch.Generator().manual_seed(seed)
+    gains = {id(m.weight) for m in model.modules()
+             if "Norm" in type(m).__name__ and getattr(m, "weight", None) is not None}
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            x = torch.randn(p.shape, generator=g)
+            if p.numel() == 1:
+                x = (2 if "scale" in name else -3) + 0.1 * x
+            elif id(p) in gains or "gamma" in name:
+                x = 1 + 0.2 * x
+            elif p.ndim == 1:
+                x = 0.2 * x
+            else:
+                x = scale * x / (p.numel() / p.shape[0]) ** 0.5
+            p.copy_(x.half().float())
+        for name, b in model.named_buffers():
+            if b.is_floating_point():
+                x = torch.rand(b.shape, generator=g) + 0.5
+                b.copy_(x.half().float())
+    return model.double().eval()
+
+
+def state(model, prefix=""):
+    return {prefix + k: v.detach() for k, v in model.state_dict().items()}
+
+
+def half(weights):
+    return {k: v.half().contiguous().clone() for k, v in weights.items()
+            if v.is_floating_point()}
+
+
+class Case:
+    """The inputs and outputs of one model."""
+
+    def __init__(self, seed):
+        self.g = torch.Generator().manual_seed(seed)
+        self.t = {}
+
+    def keep(self, name, x):
+        x = x.detach()
+        self.t["case." + name] = (x.int() if not x.is_floating_point()
+                                  else x.float()).contiguous()
+
+    def draw(self, *shape):
+        return torch.randn(shape, generator=self.g).double()
+
+    def output(self, side, y, x, seed=None):
+        """y of the tower, its gradient by x."""
+        seed = self.draw(*y.shape) if seed is None else seed
+        self.keep(side + ".seed", seed)
+        grad, = torch.autograd.grad((y * seed.float().double()).sum(), x)
+        self.keep(side, y)
+        self.keep(side + ".grad", grad)
+
+    def pixels(self, n, size):
+        x = self.draw(n, 3, size, size).float().double()
+        self.keep("pixels", x)
+        return x.requires_grad_(True)
+
+    def tokens(self, n, context, vocab, end=None):
+        """Random tokens; with `end`, each text has another length."""
+        t = torch.randint(0, vocab - 3, (n, context), generator=self.g)
+        last = torch.full((n,), context - 1)
+        if end is not None:
+            for i in range(n):
+                last[i] = 1 + (i * 2 + 1) % (context - 1)
+                t[i, last[i]] = end
+                t[i, last[i] + 1:] = 0
+        self.keep("tokens", t)
+        self.keep("last", last)
+        return t
+
+
+def embedding_hook(module):
+    """The output of a module, kept for a gradient."""
+    box = []
+    module.register_forward_hook(lambda _m, _i, out: box.append(out))
+    return box
+
+
+def unit(x):
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def write(name, config, weights, case):
+    HERE.mkdir(exist_ok=True)
+    path = HERE / f"{name}.safetensors"
+    save_file({**half(weights), **case.t}, path,
+              {"config": json.dumps(config, sort_keys=True)})
+    print(path.name, path.stat().st_size, "bytes")
+
+
+# ---- SigLIP -----------------------------------------------------------------
+
+def siglip():
+    from transformers import SiglipConfig, SiglipModel
+    tower = dict(hidden_size=12, intermediate_size=16, num_hidden_layers=2,
+                 num_attention_heads=2)
+    config = dict(
+        text_config=dict(tower, vocab_size=20, max_position_embeddings=6,
+                         bos_token_id=1, eos_token_id=2),
+        # 10 is no multiple of 4, like 384 and 14 in the largest model
+        vision_config=dict(tower, image_size=10, patch_size=4))
+    model = SiglipModel(SiglipConfig(**config, attn_implementation="eager"))
+    model = randomise(model, 1)
+    case = Case(2)
+    px, tk = case.pixels(2, 10), case.tokens(2, 6, 20)
+    case.output("image", unit(model.get_image_features(px).pooler_output), px)
+    box = embedding_hook(model.text_model.embeddings)
+    y = unit(model.get_text_features(tk).pooler_output)
+    case.output("text", y, box[0])
+    write("siglip", dict(config, model_type="siglip"), state(model), case)
+
+
+def siglip_open_clip():
+    from functools import partial
+    import timm
+    from open_clip.transformer import LayerNorm, TextTransformer
+    trunk = timm.models.vision_transformer.VisionTransformer(
+        img_size=8, patch_size=4, embed_dim=12, depth=2, num_heads=1,
+        mlp_ratio=1.5, class_token=False, global_pool="map", num_classes=0)
+    text = TextTransformer(
+        context_length=6, vocab_size=20, width=12, heads=2, layers=2,
+        mlp_ratio=1.5, output_dim=12, no_causal_mask=True, proj_bias=True,
+        pool_type="last", norm_layer=partial(LayerNorm, eps=1e-6),
+        act_layer=partial(torch.nn.GELU, approximate="tanh"))
+    randomise(trunk, 3)
+    randomise(text, 4)
+    scalars = {"logit_scale": torch.tensor(2.25), "logit_bias": torch.tensor([-3.5])}
+    case = Case(5)
+    px, tk = case.pixels(2, 8), case.tokens(2, 6, 20)
+    case.output("image", unit(trunk(px)), px)
+    box = embedding_hook(text.token_embedding)
+    y = unit(text(tk))
+    case.output("text", y, box[0])
+    config = dict(
+        embed_dim=12, init_logit_bias=-10, custom_text=True,
+        vision_cfg=dict(image_size=8, timm_pool="map", timm_proj="none",
+                        timm_model_name="vit_base_patch16_siglip_224"),
+        text_cfg=dict(context_length=6, vocab_size=20, width=12, heads=2,
+                      layers=2, mlp_ratio=1.5, no_causal_mask=True,
+                      proj_bias=True, pool_type="last",
+                      norm_kwargs=dict(eps=1e-6),
+                      act_kwargs=dict(approximate="tanh")))
+    write("siglip_open_clip", dict(model_cfg=config),
+          {**state(trunk, "visual.trunk."), **state(text, "text."), **scalars},
+          case)
+
+
+CASES = {f.__name__: f for f in (siglip, siglip_open_clip)}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CASES:
+        CASES[name]()

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Model families against the libraries that publish them: tiny checkpoints
+ * with inputs, outputs and gradients inside, one per family and naming
+ * scheme, made by tests/golden/families.py.
+ */
+#include "config.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/graph.h"
+#include "model/model.h"
+#include "plugin/registry.h"
+
+static const struct {
+    const char *file, *plugin;
+} golden[] = {
+    { "siglip", "siglip" },
+    { "siglip_open_clip", "siglip" },
+};
+
+static const struct registry_extension tables[] = {
+    { MOHS_EXT_GRAPH, &graph_api },
+    { MOHS_EXT_WEIGHTS, &weights_api },
+    { NULL, NULL },
+};
+
+static struct registry *reg;
+
+static void ok(mohs_status st, const struct mohs_error *e)
+{
+    ck_assert_msg(st >= 0, "%s", e->text);
+}
+
+static void setup(void)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct registry_options o = { .device = getenv("MOHS_DEVICE"),
+                                  .extensions = tables };
+    ok(registry_open(&o, &reg, &e), &e);
+}
+
+static void teardown(void)
+{
+    registry_close(reg);
+    reg = NULL;
+}
+
+/* ---- a checkpoint and its case ---- */
+
+static struct mohs_weights *open_golden(const char *name)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w;
+    char *path =
+        xasprintf("%s/tests/golden/families/%s.safetensors", SRCDIR, name);
+    ok(weights_open(path, &w, &e), &e);
+    free(path);
+    return w;
+}
+
+static const struct item *surest(const struct mohs_weights *w)
+{
+    const struct item *it, *best = NULL;
+    int32_t top = 0;
+    for (size_t i = 0; (it = registry_item(reg, MOHS_KIND_MODEL, i)); i++) {
+        const struct mohs_model_ops *ops = it->item->ops;
+        int32_t sure = ops->probe(registry_host(reg), w);
+        if (sure > top) {
+            top = sure;
+            best = it;
+        }
+    }
+    ck_assert_ptr_nonnull(best);
+    return best;
+}
+
+/* case.NAME as floats or, `ints`, as int32. */
+static void *take(const struct mohs_weights *w, const char *name, bool ints,
+                  uint32_t dims[MOHS_DIMS_MAX], uint64_t *count)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    char *full = xasprintf("case.%s", name);
+    int32_t n = weights_api.shape(w, full, dims);
+    ck_assert_msg(n >= 0, "no %s", full);
+    *count = 1;
+    for (int32_t i = 0; i < n; i++)
+        *count *= dims[i];
+    float *x = xcalloc((size_t)*count, sizeof *x);
+    ok(weights_api.read(w, full, x, *count, &e), &e);
+    for (uint64_t i = 0; ints && i < *count; i++)
+        memcpy(&x[i], &(int32_t) { (int32_t)x[i] }, sizeof *x);
+    free(full);
+    return x;
+}
+
+/* The largest difference to case.NAME, as a part of its largest value. */
+static double gap(const struct mohs_weights *w, const char *name,
+                  struct tensor *t)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    uint32_t dims[MOHS_DIMS_MAX];
+    uint64_t n;
+    double worst = 0, top = 0;
+    float *want = take(w, name, false, dims, &n);
+    ck_assert_msg(t && tensor_count(t) == n, "%s: %llu values", name,
+                  t ? (unsigned long long)tensor_count(t) : 0);
+    float *have = xcalloc((size_t)n, sizeof *have);
+    ok(tensor_read(t, have, &e), &e);
+    for (uint64_t i = 0; i < n; i++) {
+        double d = fabs((double)have[i] - (double)want[i]);
+        worst = d > worst || isnan(d) ? d : worst;
+        top = fmax(top, fabs((double)want[i]));
+    }
+    free(have);
+    free(want);
+    ck_assert_msg(top > 1e-6, "%s is zero", name);
+    return worst / top;
+}
+
+struct model {
+    struct mohs_weights *w;
+    const struct mohs_model_ops *ops;
+    const struct mohs_model_info *info;
+    void *self;
+    struct params *p;
+    struct compute *dev;
+};
+
+static mohs_status upload(void *user, const struct mohs_weight_spec *s,
+                          struct mohs_error *err)
+{
+    struct model *m = user;
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < s->n_dims; i++)
+        n *= s->dims[i];
+    float *x = xcalloc((size_t)n, sizeof *x);
+    mohs_status st = weights_read_param(m->w, s, x, err);
+    if (st >= 0)
+        st = params_set(m->p, s->name, s->n_dims, s->dims, x, err);
+    free(x);
+    return st;
+}
+
+static void model_open(struct model *m, const char *file, const char *plugin)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    memset(m, 0, sizeof *m);
+    m->w = open_golden(file);
+    const struct item *it = surest(m->w);
+    ck_assert_str_eq(it->item->id, plugin);
+    m->ops = it->item->ops;
+    ok(registry_compute(reg, &m->dev, &e), &e);
+    ok(m->ops->create(registry_host(reg), NULL, m->w, &m->self, &e), &e);
+    m->info = m->ops->info(m->self);
+    m->p = params_new(m->dev);
+    ok(m->ops->describe(m->self, upload, m, &e), &e);
+}
+
+static void model_close(struct model *m)
+{
+    params_free(m->p);
+    m->ops->destroy(m->self);
+    weights_close(m->w);
+}
+
+/* ---- one tower ---- */
+
+/* The reference is in double precision: what is left is float rounding. */
+#define EMBED_TOL 5e-6
+#define GRAD_TOL 5e-5
+
+struct run {
+    struct graph *g;
+    struct tensor *in, *last, *seed, *y, *grad;
+};
+
+/* `touched`: a tap to which a delta of zero is added, or NULL. */
+static void build(const struct model *m, uint32_t tower, const char *touched,
+                  struct run *r)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_tower_inputs in = { .size = sizeof in };
+    struct mohs_tensor *raw = NULL;
+    bool image = tower == MOHS_TOWER_IMAGE;
+    uint32_t dims[MOHS_DIMS_MAX], rows, two[2];
+    uint64_t n;
+    r->g = graph_new(m->dev, m->p);
+    if (touched)
+        graph_perturb(r->g, touched);
+    free(take(m->w, image ? "pixels" : "tokens", !image, dims, &n));
+    rows = dims[0];
+    if (image) {
+        ck_assert_uint_eq(dims[2], m->info->image_height);
+        r->in = graph_input(r->g, "pixels", MOHS_F32, 4, dims);
+        in.pixels = (struct mohs_tensor *)(void *)r->in;
+    } else {
+        r->in = graph_input(r->g, "tokens", MOHS_I32, 2, dims);
+        r->last = graph_input(r->g, "last", MOHS_I32, 1, dims);
+        in.tokens = (struct mohs_tensor *)(void *)r->in;
+        in.last = (struct mohs_tensor *)(void *)r->last;
+    }
+    ok(m->ops->build(m->self, &graph_api, (struct mohs_graph *)(void *)r->g,
+                     tower, &in, &raw, &e), &e);
+    ok(graph_status(r->g, &e), &e);
+    r->y = (struct tensor *)(void *)raw;
+    if (!(m->info->flags & MOHS_MODEL_CLASSIFIER))
+        r->y = graph_op(r->g, "l2_normalize", &r->y, 1, NULL, 0);
+    two[0] = rows;
+    two[1] = m->info->embed_dim;
+    r->seed = graph_input(r->g, "seed", MOHS_F32, 2, two);
+    struct tensor *at = image ? r->in : graph_find_tap(r->g, "text.token");
+    ok(graph_grad(r->g, r->y, r->seed, &at, 1, &r->grad, &e), &e);
+    graph_output(r->g, r->y);
+    graph_output(r->g, r->grad);
+}
+
+static void run(const struct model *m, uint32_t tower, struct run *r)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    bool image = tower == MOHS_TOWER_IMAGE;
+    struct graph_cost cost;
+    uint32_t dims[MOHS_DIMS_MAX];
+    uint64_t n;
+    void *in = take(m->w, image ? "pixels" : "tokens", !image, dims, &n);
+    float *seed =
+        take(m->w, image ? "image.seed" : "text.seed", false, dims, &n);
+    ok(graph_plan(r->g, &cost, &e), &e);
+    ok(tensor_write(r->in, in, &e), &e);
+    ok(tensor_write(r->seed, seed, &e), &e);
+    if (r->last) {
+        int32_t *last = take(m->w, "last", true, dims, &n);
+        ok(tensor_write(r->last, last, &e), &e);
+        free(last);
+    }
+    ok(graph_run(r->g, &e), &e);
+    free(in);
+    free(seed);
+}
+
+static void compare(const struct model *m, uint32_t tower, const char *touched)
+{
+    const char *side = tower == MOHS_TOWER_IMAGE ? "image" : "text";
+    struct run r = { 0 };
+    char name[24];
+    build(m, tower, touched, &r);
+    run(m, tower, &r);
+    double d = gap(m->w, side, r.y);
+    ck_assert_msg(d <= EMBED_TOL, "%s differs by %g", side, d);
+    snprintf(name, sizeof name, "%s.grad", side);
+    d = gap(m->w, name, r.grad);
+    ck_assert_msg(d <= GRAD_TOL, "%s differs by %g", name, d);
+    graph_free(r.g);
+}
+
+START_TEST(test_golden)
+{
+    struct model m;
+    model_open(&m, golden[_i].file, golden[_i].plugin);
+    for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t <<= 1)
+        if (m.info->towers & t)
+            compare(&m, t, NULL);
+    model_close(&m);
+}
+END_TEST
+
+/* At every tap: it is there, and a delta of zero changes nothing, though the
+ * last block may then be built otherwise. */
+START_TEST(test_taps)
+{
+    struct model m;
+    model_open(&m, golden[_i].file, golden[_i].plugin);
+    for (const char *const *t = m.info->taps; *t; t++) {
+        bool image = !strncmp(*t, "image.", 6);
+        compare(&m, image ? MOHS_TOWER_IMAGE : MOHS_TOWER_TEXT, *t);
+    }
+    model_close(&m);
+}
+END_TEST
+
+/* A file that lacks a tensor, or has it in another shape, is told so. */
+START_TEST(test_misfit)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w = open_golden(golden[_i].file), *bad;
+    const struct item *it = surest(w);
+    const struct mohs_model_ops *ops = it->item->ops;
+    const char *name;
+    void *self = NULL;
+    size_t refused = 0, all = 0;
+    for (uint32_t skip = 0; (name = weights_api.name(w, skip)); skip++) {
+        if (!strncmp(name, "case.", 5))
+            continue;
+        ok(weights_new(weights_config(w), NULL, NULL, &bad, &e), &e);
+        for (uint32_t i = 0; (name = weights_api.name(w, i)); i++) {
+            uint32_t dims[MOHS_DIMS_MAX];
+            uint64_t n = 1;
+            int32_t nd = weights_api.shape(w, name, dims);
+            if (i == skip || !strncmp(name, "case.", 5))
+                continue;
+            for (int32_t k = 0; k < nd; k++)
+                n *= dims[k];
+            float *x = xcalloc((size_t)n, sizeof *x);
+            ok(weights_put(bad, name, (uint32_t)nd, dims, x, &e), &e);
+            free(x);
+        }
+        mohs_status st =
+            ops->create(registry_host(reg), NULL, bad, &self, &e);
+        if (st < 0) {
+            ck_assert_int_eq(st, MOHS_E_FORMAT);
+            ck_assert_uint_gt(strlen(e.text), 10);
+            refused++;
+        } else {
+            ops->destroy(self);
+        }
+        all++;
+        weights_close(bad);
+    }
+    // counters of batches and tensors that nothing uses may be missing
+    ck_assert_msg(refused * 10 >= all * 9, "%zu of %zu", refused, all);
+    weights_close(w);
+}
+END_TEST
+
+static bool no_device(void)
+{
+    struct device_report *d = NULL;
+    size_t n = 0, usable = 0;
+    if (compute_probe(&d, &n, NULL) >= 0)
+        for (size_t i = 0; i < n; i++)
+            usable += d[i].usable;
+    free(d);
+    return !usable && !getenv("MOHS_REQUIRE_CL");
+}
+
+int main(void)
+{
+    enum { N = sizeof golden / sizeof *golden };
+    if (no_device())
+        return 77;
+    Suite *s = suite_create("families");
+    TCase *t = tcase_create("all");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, test_golden, 0, N);
+    tcase_add_loop_test(t, test_taps, 0, N);
+    tcase_add_loop_test(t, test_misfit, 0, N);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
