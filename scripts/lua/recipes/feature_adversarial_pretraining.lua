@@ -42,7 +42,7 @@ local scales = {
             image_layers = 1, text_layers = 1, seeds = 1, vocab = 700 },
   small = { train = 20000, val = 1000, test = 1000, steps = 1200, batch = 128,
             width = 128, image_layers = 3, text_layers = 2, seeds = 1, vocab = 2048 },
-  study = { train = 20000, val = 1000, test = 500, steps = 600, batch = 128,
+  study = { train = 20000, val = 1000, test = 500, steps = 600, batch = 96,
             width = 96, image_layers = 3, text_layers = 2, seeds = 3, vocab = 2048 },
   full  = { train = 20000, val = 1000, test = 1000, steps = 2400, batch = 256,
             width = 192, image_layers = 4, text_layers = 3, seeds = 3, vocab = 2048 },
@@ -78,9 +78,9 @@ local function taps_of(tower)
 end
 local known = {
   clean = {},
-  -- an adversarial step has `inner` passes more for the perturbation and one
-  -- more for the loss on it
-  matched = { steps = s.steps + (s.steps - start) * (args.inner + 1) },
+  -- an adversarial step is the clean pass, which also gives the first direction,
+  -- and one pass for each of the `inner` perturbations; with a KL one more
+  matched = { steps = s.steps + (s.steps - start) * (args.inner + (args.kl > 0 and 1 or 0)) },
   noise_image = { adversary = perturbed(taps_of("image"), { kind = "noise" }) },
   noise = { adversary = perturbed(args.taps, { kind = "noise" }) },
   pixels = { adversary = perturbed("pixels", { norm = "linf", eps = args.pixel_eps }) },
