@@ -99,6 +99,16 @@ bool str_to_i64(const char *s, int64_t *out);
 /* True when s[0..n) is valid UTF-8. */
 bool utf8_valid(const char *s, size_t n);
 
+/* ---- edits ----------------------------------------------------------- */
+
+/* The fewest insertions, removals and replacements of ids, of words (what
+ * stands between white space), or of characters that make one text of the
+ * other; for characters an exchange of neighbours is one edit too. Texts that
+ * differ over thousands of characters: the length of the longer difference. */
+size_t edits_ids(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
+size_t edits_words(const char *a, const char *b);
+size_t edits_chars(const char *a, const char *b);
+
 /* ---- hashes ---------------------------------------------------------- */
 
 struct hash128 {

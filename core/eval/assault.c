@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cell's attack on one side of a data set: what it depends on, what it did
- * to each sample, and the pictures that show it.
+ * A cell's attack on one side of a data set, or on images and their captions
+ * together: what it depends on and what it did to each sample.
  */
 #include "config.h"
 
-#include "eval/session.h"
-#include "eval/victim.h"
+#include "eval/assault.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { DELTA_SCALE = 16 }; /* how much a shown perturbation is grown */
 
 /* ---- taps ---- */
 
@@ -37,6 +33,17 @@ static const char *string_param(const struct eval_item *a, const char *name)
     return NULL;
 }
 
+int32_t attack_int(const struct eval_item *a, const char *name, int32_t def)
+{
+    const struct mohs_item *it = a->item->item;
+    for (uint32_t i = 0; i < it->n_params; i++) {
+        const struct mohs_param *p = param_at(it, i);
+        if (p->type == MOHS_P_INT && !strcmp(p->name, name))
+            memcpy(&def, (const char *)a->params + p->offset, sizeof def);
+    }
+    return def;
+}
+
 /* The taps of one tower in a comma list, as a fresh comma list. */
 static char *taps_of(const char *list, uint32_t tower)
 {
@@ -56,11 +63,32 @@ static char *taps_of(const char *list, uint32_t tower)
     return s.s;
 }
 
+static uint32_t flags_of(const struct eval_item *attack)
+{
+    const struct mohs_attack_ops *ops = attack->item->item->ops;
+    return ops->flags;
+}
+
+bool attacks_pairs(const struct eval_item *attack)
+{
+    return flags_of(attack) & MOHS_ATTACK_PAIR;
+}
+
+bool attacks_texts(const struct eval_item *attack)
+{
+    return flags_of(attack) & (MOHS_ATTACK_TEXT | MOHS_ATTACK_PAIR);
+}
+
 char *attack_taps(const struct eval_item *attack, uint32_t tower)
 {
     const char *tap = string_param(attack, "tap");
     if (tap)
         return taps_of(tap, tower);
+    // texts are replaced, perhaps by what the gradient at tokens says
+    if (attacks_texts(attack) && tower == MOHS_TOWER_TEXT)
+        return xstrdup("text.token");
+    if (flags_of(attack) & MOHS_ATTACK_TEXT)
+        return xstrdup("");
     return xstrdup(tower == MOHS_TOWER_IMAGE ? "pixels" : "");
 }
 
@@ -107,20 +135,7 @@ static mohs_status side_params(const struct eval_item *a, uint32_t tower,
 
 /* ---- samples ---- */
 
-/* One side of an attack on a data set. */
-struct assault {
-    struct eval *e;
-    const struct eval_cell *c;
-    uint32_t tower, n, dim;
-    const float *image, *text;
-    struct hash128 *key;
-    uint32_t *first, *positive; /* of all samples */
-    void *params;
-    const struct mohs_attack_ops *ops;
-    void *self;
-};
-
-static struct hash128 derived(struct hash128 k, const char *what)
+struct hash128 attack_derived(struct hash128 k, const char *what)
 {
     struct hasher *h = hasher_new();
     hasher_u64(h, k.hi);
@@ -129,14 +144,14 @@ static struct hash128 derived(struct hash128 k, const char *what)
     return hasher_end(h);
 }
 
-static void attack_keys(struct assault *a)
+void attack_keys(struct assault *a)
 {
     const struct dataset *d = a->c->data->set;
     struct hash128 m = encoder_text_hash(a->c->model->encoder);
     struct hash128 p =
         preprocess_hash(encoder_preprocess(a->c->model->encoder));
     struct hasher *h = hasher_new();
-    hasher_str(h, "attack/1");
+    hasher_str(h, "attack/2");
     hasher_u64(h, m.hi);
     hasher_u64(h, m.lo);
     hasher_u64(h, p.hi);
@@ -156,7 +171,7 @@ static void attack_keys(struct assault *a)
     for (uint32_t i = 0; i < a->n; i++) {
         char index[16];
         snprintf(index, sizeof index, "%u", i);
-        a->key[i] = derived(base, index);
+        a->key[i] = attack_derived(base, index);
     }
 }
 
@@ -184,12 +199,70 @@ static void find_positives(struct assault *a)
     free(at);
 }
 
+/* ---- what is kept of a sample ---- */
+
+/* More edits than the attack may make. */
+static bool over_budget(const struct eval_item *attack, const struct victim_audit *u)
+{
+    return u->words > (uint64_t)attack_int(attack, "max_words", INT32_MAX) ||
+           u->chars > (uint64_t)attack_int(attack, "max_chars", INT32_MAX) ||
+           u->tokens > (uint64_t)attack_int(attack, "max_tokens", INT32_MAX);
+}
+
+static void audit_row(const struct assault *a, const struct victim_audit *u,
+                      const char *text, float *au)
+{
+    au[AUDIT_LINF] = (float)u->linf;
+    au[AUDIT_L2] = (float)u->l2;
+    au[AUDIT_REL_L2] = (float)u->rel_l2;
+    au[AUDIT_RANGE] = (float)u->out_of_range;
+    au[AUDIT_PADDING] = (float)u->on_padding;
+    au[AUDIT_BAD] = (float)u->non_finite;
+    au[AUDIT_WORDS] = (float)u->words;
+    au[AUDIT_CHARS] = (float)u->chars;
+    au[AUDIT_TOKENS] = (float)u->tokens;
+    au[AUDIT_OVER] = over_budget(&a->c->attack, u);
+    au[AUDIT_BYTES] = text ? (float)strlen(text) : 0;
+}
+
+/* A text as a row of the cache, one number a byte. */
+static mohs_status keep_text(const struct assault *a, uint32_t k, const char *text,
+                             struct mohs_error *err)
+{
+    size_t n = strlen(text);
+    if (!n)
+        return MOHS_OK;
+    float *row = try_calloc(n, sizeof *row, "a text", err);
+    if (!row)
+        return MOHS_E_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        row[i] = (uint8_t)text[i];
+    mohs_status st = row_keep(a->e, attack_derived(a->key[k], "text"), row, (uint32_t)n,
+                              err);
+    free(row);
+    return st;
+}
+
+char *attack_text(const struct assault *a, uint32_t k, const float *audit)
+{
+    enum { MOST = 1 << 20 };
+    float bytes = audit[AUDIT_BYTES];
+    uint32_t n = bytes > 0 && bytes <= MOST ? (uint32_t)bytes : 0;
+    float *row = xcalloc(n + 1, sizeof *row);
+    char *text = xcalloc(n + 1, 1);
+    if (n && row_lookup(a->e, attack_derived(a->key[k], "text"), row, n, NULL) > 0)
+        for (uint32_t i = 0; i < n; i++)
+            text[i] = (char)(uint8_t)row[i];
+    free(row);
+    return text;
+}
+
 static mohs_status keep_attacked(struct assault *a, struct mohs_victim *v,
-                                 const uint32_t *sample, float *out,
-                                 float *audit, struct mohs_error *err)
+                                 const uint32_t *sample, struct mohs_error *err)
 {
     float *rows =
         try_calloc((size_t)v->n * a->dim, sizeof *rows, "embeddings", err);
+    bool texts = a->tower == MOHS_TOWER_TEXT && attacks_texts(&a->c->attack);
     const struct mohs_site *px = NULL, *s;
     for (size_t i = 0; (s = victim_site(v, i)); i++)
         if (!strcmp(s->tap, "pixels"))
@@ -198,23 +271,21 @@ static mohs_status keep_attacked(struct assault *a, struct mohs_victim *v,
     for (uint32_t i = 0; i < v->n && st >= 0; i++) {
         struct victim_audit u;
         uint32_t k = sample[i];
+        const char *text = texts ? victim_text(v, i) : NULL;
+        float *au = a->audit + (size_t)k * AUDIT_DIM;
         victim_audit(v, i, &u);
-        float *au = audit + (size_t)k * AUDIT_DIM;
-        au[AUDIT_LINF] = (float)u.linf;
-        au[AUDIT_L2] = (float)u.l2;
-        au[AUDIT_REL_L2] = (float)u.rel_l2;
-        au[AUDIT_RANGE] = (float)u.out_of_range;
-        au[AUDIT_PADDING] = (float)u.on_padding;
-        au[AUDIT_BAD] = (float)u.non_finite;
-        memcpy(out + (size_t)k * a->dim, rows + (size_t)i * a->dim,
-               a->dim * sizeof *out);
+        audit_row(a, &u, text, au);
+        memcpy(a->out + (size_t)k * a->dim, rows + (size_t)i * a->dim,
+               a->dim * sizeof *a->out);
         if (px && k < a->e->o.thumbnails)
-            st = row_keep(a->e, derived(a->key[k], "delta"),
+            st = row_keep(a->e, attack_derived(a->key[k], "delta"),
                           px->delta + (size_t)i * 3 * px->width, 3 * px->width,
                           err);
+        if (st >= 0 && text)
+            st = keep_text(a, k, text, err);
         if (st >= 0)
-            st =
-                row_keep(a->e, derived(a->key[k], "audit"), au, AUDIT_DIM, err);
+            st = row_keep(a->e, attack_derived(a->key[k], "audit"), au,
+                          AUDIT_DIM, err);
         if (st >= 0)
             st = row_keep(a->e, a->key[k], rows + (size_t)i * a->dim, a->dim,
                           err);
@@ -223,59 +294,105 @@ static mohs_status keep_attacked(struct assault *a, struct mohs_victim *v,
     return st;
 }
 
-static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
-                                uint32_t n, float *out, float *audit,
-                                struct mohs_error *err)
+/* ---- some samples at once ---- */
+
+/* What a victim borrows. */
+struct chunk {
+    struct mohs_victim *v;
+    const uint8_t **rgb;
+    const char **text;
+    uint64_t *key;
+    uint32_t *first, *positive;
+    uint8_t *owned;
+};
+
+static void chunk_close(struct chunk *ch)
+{
+    victim_free(ch->v);
+    free(ch->rgb);
+    free(ch->text);
+    free(ch->key);
+    free(ch->first);
+    free(ch->positive);
+    free(ch->owned);
+}
+
+static void chunk_prepare(const struct assault *a, const uint32_t *sample, uint32_t n,
+                          struct chunk *ch)
 {
     const struct dataset *d = a->c->data->set;
     bool images = a->tower == MOHS_TOWER_IMAGE;
-    const uint8_t *rgb[ATTACK_CHUNK];
-    const char *text[ATTACK_CHUNK];
-    uint64_t key[ATTACK_CHUNK];
-    uint32_t first[ATTACK_CHUNK + 1] = { 0 };
-    uint8_t *owned = NULL;
-    struct mohs_victim *v = NULL;
-    uint32_t *positive = xcalloc(d->n_texts, sizeof *positive);
-    mohs_status st;
+    ch->rgb = xcalloc(n, sizeof *ch->rgb);
+    ch->text = xcalloc(n, sizeof *ch->text);
+    ch->key = xcalloc(n, sizeof *ch->key);
+    ch->first = xcalloc((size_t)n + 1, sizeof *ch->first);
+    ch->positive = xcalloc(d->n_texts + 1, sizeof *ch->positive);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = sample[i], m = a->first[k + 1] - a->first[k];
-        text[i] = images ? NULL : d->text[k].text;
-        key[i] = images ? d->image[k].key : d->text[k].key;
-        memcpy(positive + first[i], a->positive + a->first[k],
-               m * sizeof *positive);
-        first[i + 1] = first[i] + m;
+        ch->text[i] = images ? NULL : d->text[k].text;
+        ch->key[i] = images ? d->image[k].key : d->text[k].key;
+        memcpy(ch->positive + ch->first[i], a->positive + a->first[k],
+               m * sizeof *ch->positive);
+        ch->first[i + 1] = ch->first[i] + m;
     }
+}
+
+static mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
+                              uint32_t n, const struct mohs_victim_pair *pair,
+                              struct chunk *ch, struct mohs_error *err)
+{
+    const struct dataset *d = a->c->data->set;
+    bool images = a->tower == MOHS_TOWER_IMAGE;
     if (images)
-        OUT_IF_ERR(data_pixels(a->e, a->c->data, a->c->model->encoder, sample,
-                               n, rgb, &owned, err));
+        RET_IF_ERR(data_pixels(a->e, a->c->data, a->c->model->encoder, sample,
+                               n, ch->rgb, &ch->owned, err));
     struct victim_options o = {
         .encoder = a->c->model->encoder,
         .tower = a->tower,
         .n = n,
-        .rgb = images ? rgb : NULL,
-        .text = images ? NULL : text,
-        .key = key,
+        .rgb = images ? ch->rgb : NULL,
+        .text = images ? NULL : ch->text,
+        .key = ch->key,
         .candidate = images ? a->text : a->image,
         .n_candidates = (uint32_t)(images ? d->n_texts : d->n_images),
-        .positive_first = first,
-        .positive = positive,
+        .positive_first = ch->first,
+        .positive = ch->positive,
+        .pair = pair,
     };
-    OUT_IF_ERR(victim_new(&o, &v, err));
+    return victim_new(&o, &ch->v, err);
+}
+
+static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
+                                uint32_t n, struct mohs_error *err)
+{
+    struct chunk ch = { 0 }, captions = { 0 };
+    struct mohs_victim_pair pair = { .size = sizeof pair };
+    mohs_status st;
+    chunk_prepare(a, sample, n, &ch);
+    if (a->captions) {
+        // the positives of these images, one after the other
+        chunk_prepare(a->captions, ch.positive, ch.first[n], &captions);
+        OUT_IF_ERR(chunk_open(a->captions, ch.positive, ch.first[n], NULL, &captions,
+                              err));
+        pair.texts = captions.v;
+        pair.first = ch.first;
+    }
+    OUT_IF_ERR(chunk_open(a, sample, n, a->captions ? &pair : NULL, &ch, err));
     st = a->ops->run(
-        a->self, v, op_seed(a->e->o.seed, a->c->attack.item->item->id, 0), err);
+        a->self, ch.v, op_seed(a->e->o.seed, a->c->attack.item->item->id, 0), err);
     scratch_reset();
     if (st >= 0)
-        st = keep_attacked(a, v, sample, out, audit, err);
+        st = keep_attacked(a, ch.v, sample, err);
+    if (st >= 0 && a->captions)
+        st = keep_attacked(a->captions, captions.v, ch.positive, err);
 out:
-    victim_free(v);
-    free(owned);
-    free(positive);
+    chunk_close(&ch);
+    chunk_close(&captions);
     return st;
 }
 
 static mohs_status attack_missing(struct assault *a, const uint32_t *missing,
-                                  uint32_t n, float *out, float *audit,
-                                  struct mohs_error *err)
+                                  uint32_t n, struct mohs_error *err)
 {
     mohs_status st = side_params(&a->c->attack, a->tower, &a->params, err);
     if (st < 0)
@@ -286,7 +403,7 @@ static mohs_status attack_missing(struct assault *a, const uint32_t *missing,
     scratch_reset();
     for (uint32_t i = 0; i < n && st >= 0; i += ATTACK_CHUNK) {
         uint32_t m = n - i < ATTACK_CHUNK ? n - i : ATTACK_CHUNK;
-        st = attack_chunk(a, missing + i, m, out, audit, err);
+        st = attack_chunk(a, missing + i, m, err);
         if (st >= 0 && a->e->cache)
             st = cache_flush(a->e->cache, err);
         progress_note("attacked %u/%u", i + m, n);
@@ -297,99 +414,91 @@ static mohs_status attack_missing(struct assault *a, const uint32_t *missing,
     return st;
 }
 
-mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
-                           uint32_t tower, const float *image,
-                           const float *text, float *out, float *audit,
-                           struct mohs_error *err)
+/* ---- all samples ---- */
+
+static void assault_init(struct assault *a, struct eval *e, const struct eval_cell *c,
+                         uint32_t tower, const struct attack_rows *r)
 {
     const struct dataset *d = c->data->set;
-    struct assault a = { .e = e,
-                         .c = c,
-                         .tower = tower,
-                         .image = image,
-                         .text = text,
-                         .dim = encoder_info(c->model->encoder)->embed_dim };
-    a.n = (uint32_t)(tower == MOHS_TOWER_IMAGE ? d->n_images : d->n_texts);
+    bool images = tower == MOHS_TOWER_IMAGE;
+    *a = (struct assault) {
+        .e = e,
+        .c = c,
+        .tower = tower,
+        .n = (uint32_t)(images ? d->n_images : d->n_texts),
+        .dim = encoder_info(c->model->encoder)->embed_dim,
+        .image = r->clean_image,
+        .text = r->clean_text,
+        .out = images ? r->image : r->text,
+        .audit = images ? r->image_audit : r->text_audit,
+    };
+    attack_keys(a);
+    find_positives(a);
+}
+
+static void assault_free(struct assault *a)
+{
+    free(a->key);
+    free(a->first);
+    free(a->positive);
+}
+
+/* 1 when sample i is in the cache, 0 when not. */
+static int32_t look_up(const struct assault *a, uint32_t i, struct mohs_error *err)
+{
+    int32_t row = row_lookup(a->e, a->key[i], a->out + (size_t)i * a->dim, a->dim, err);
+    int32_t au = row_lookup(a->e, attack_derived(a->key[i], "audit"),
+                            a->audit + (size_t)i * AUDIT_DIM, AUDIT_DIM, err);
+    return row < 0 ? row : au < 0 ? au : row && au;
+}
+
+static int32_t look_up_pair(const struct assault *a, uint32_t i, struct mohs_error *err)
+{
+    int32_t found = look_up(a, i, err);
+    for (uint32_t p = a->first[i]; a->captions && p < a->first[i + 1]; p++) {
+        int32_t one = look_up(a->captions, a->positive[p], err);
+        found = found < 0 ? found : one < 0 ? one : found && one;
+    }
+    return found;
+}
+
+static mohs_status check_captions(const struct assault *a, struct mohs_error *err)
+{
+    for (uint32_t i = 0; a->captions && i < a->n; i++)
+        if (a->first[i] == a->first[i + 1])
+            return mohs_fail(err, MOHS_E_ARG, "%s: image %s has no caption",
+                             a->c->attack.item->item->id, a->c->data->set->image[i].id);
+    return MOHS_OK;
+}
+
+mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
+                           uint32_t tower, const struct attack_rows *r,
+                           struct mohs_error *err)
+{
+    struct assault a, captions = { .e = NULL };
     RET_IF_ERR(data_content(e, c->data, err));
-    attack_keys(&a);
-    find_positives(&a);
+    assault_init(&a, e, c, tower, r);
+    if (attacks_pairs(&c->attack)) {
+        assault_init(&captions, e, c, MOHS_TOWER_TEXT, r);
+        a.captions = &captions;
+    }
     uint32_t *missing = xcalloc(a.n, sizeof *missing), n_missing = 0;
-    mohs_status st = MOHS_OK;
+    mohs_status st = check_captions(&a, err);
     for (uint32_t i = 0; i < a.n && st >= 0; i++) {
-        int32_t row =
-            row_lookup(e, a.key[i], out + (size_t)i * a.dim, a.dim, err);
-        int32_t au = row_lookup(e, derived(a.key[i], "audit"),
-                                audit + (size_t)i * AUDIT_DIM, AUDIT_DIM, err);
-        if (row < 0 || au < 0)
-            st = row < 0 ? row : au;
-        else if (!row || !au)
+        st = look_up_pair(&a, i, err);
+        if (!st)
             missing[n_missing++] = i;
     }
     if (st >= 0 && n_missing) {
         rows_note(e, c,
-                  tower == MOHS_TOWER_IMAGE ? "attacked images"
-                                            : "attacked texts",
+                  a.captions                   ? "attacked pairs"
+                  : tower == MOHS_TOWER_IMAGE ? "attacked images"
+                                              : "attacked texts",
                   a.key[0]);
-        st = attack_missing(&a, missing, n_missing, out, audit, err);
+        st = attack_missing(&a, missing, n_missing, err);
     }
     free(missing);
-    free(a.key);
-    free(a.first);
-    free(a.positive);
-    return st;
-}
-
-/* ---- thumbnails ---- */
-
-static void show_delta(const float *delta, uint32_t pixels,
-                       const uint8_t *clean, bool magnified, uint8_t *out)
-{
-    for (uint32_t i = 0; i < pixels; i++)
-        for (uint32_t c = 0; c < 3; c++) {
-            float d = delta[(size_t)c * pixels + i] * 255.0f;
-            float x = magnified ? 127.5f + DELTA_SCALE * d
-                                : (float)clean[3 * (size_t)i + c] + d;
-            x = fminf(fmaxf(x + 0.5f, 0), 255);
-            out[3 * (size_t)i + c] = (uint8_t)x;
-        }
-}
-
-bool thumbnail(struct eval *e, const struct eval_cell *c, uint32_t i,
-               bool delta, struct str *png)
-{
-    struct encoder *enc = c->model->encoder;
-    const struct preprocess *p = encoder_preprocess(enc);
-    size_t bytes = (size_t)p->height * p->width * 3;
-    const uint8_t *rgb = NULL;
-    uint8_t *owned = NULL, *block = NULL;
-    struct corruptor co = { 0 };
-    float *d = NULL;
-    uint8_t *shown = xmalloc(bytes);
-    bool ok = data_pixels(e, c->data, enc, &i, 1, &rgb, &owned, NULL) >= 0;
-    if (ok && c->corruption.item && !corrupts_text(&c->corruption))
-        ok = corruptor_open(e, &c->corruption, &co, NULL) >= 0 &&
-             corruptor_apply(&co, c->data, p, &i, 1, &rgb, &block, NULL) >= 0;
-    if (ok)
-        memcpy(shown, rgb, bytes);
-    if (ok && c->attack.item) {
-        struct assault a = { .e = e, .c = c, .tower = MOHS_TOWER_IMAGE };
-        a.n = (uint32_t)c->data->set->n_images;
-        attack_keys(&a);
-        d = xmalloc(bytes * sizeof *d);
-        ok = row_lookup(e, derived(a.key[i], "delta"), d, (uint32_t)bytes,
-                        NULL) > 0;
-        if (ok)
-            show_delta(d, (uint32_t)(bytes / 3), rgb, delta, shown);
-        free(a.key);
-    } else if (delta) {
-        ok = false;
-    }
-    struct image im = { p->width, p->height, shown };
-    ok = ok && image_encode_png(&im, png, NULL) >= 0;
-    corruptor_close(&co);
-    free(d);
-    free(shown);
-    free(owned);
-    free(block);
-    return ok;
+    assault_free(&a);
+    assault_free(&captions);
+    return st < 0 ? st : MOHS_OK;
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "eval/encoder.h"
+#include "eval/vocabulary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct encoder {
     uint64_t memory_bytes;
     uint32_t micro_batch;
     struct kept image, text;
+    struct vocabulary *vocabulary;
 };
 
 static mohs_status find_plugin(struct encoder *e, const char *id,
@@ -124,6 +126,7 @@ void encoder_close(struct encoder *e)
         return;
     kept_drop(&e->image);
     kept_drop(&e->text);
+    vocabulary_free(e->vocabulary);
     params_free(e->params);
     tokenizer_free(e->tokenizer);
     if (e->self)
@@ -526,6 +529,25 @@ out:
     return st;
 }
 
+mohs_status encoder_ids(struct encoder *e, uint32_t n, const int32_t *ids,
+                        const int32_t *last, bool raw, const char *tap, float *out,
+                        struct mohs_error *err)
+{
+    uint32_t context = encoder_info(e)->context_length;
+    mohs_status st = MOHS_OK;
+    // causal text towers give the same bits whatever the padding, so short
+    // texts are run short; a tap is read at full length
+    bool whole = tap || !(encoder_info(e)->flags & MOHS_MODEL_CAUSAL_TEXT);
+    for (uint32_t t = whole ? context : TEXT_STEP; st >= 0;) {
+        struct want w = { e, MOHS_TOWER_TEXT, t < context ? t : context, tap, raw };
+        st = run_bucket(&w, n, context, ids, last, whole, out, err);
+        if (t >= context)
+            break;
+        t += TEXT_STEP;
+    }
+    return st;
+}
+
 mohs_status encoder_texts(struct encoder *e, uint32_t n, const char *const *text,
                           bool raw, const char *tap, float *out,
                           struct mohs_error *err)
@@ -538,16 +560,8 @@ mohs_status encoder_texts(struct encoder *e, uint32_t n, const char *const *text
     int32_t *ids = try_calloc((size_t)n * context, sizeof *ids, "tokens", err);
     int32_t *last = xcalloc(n, sizeof *last);
     mohs_status st = ids ? encoder_tokens(e, n, text, ids, last, err) : MOHS_E_NOMEM;
-    // causal text towers give the same bits whatever the padding, so short
-    // texts are run short; a tap is read at full length
-    bool whole = tap || !(encoder_info(e)->flags & MOHS_MODEL_CAUSAL_TEXT);
-    for (uint32_t t = whole ? context : TEXT_STEP; st >= 0;) {
-        struct want w = { e, MOHS_TOWER_TEXT, t < context ? t : context, tap, raw };
-        st = run_bucket(&w, n, context, ids, last, whole, out, err);
-        if (t >= context)
-            break;
-        t += TEXT_STEP;
-    }
+    if (st >= 0)
+        st = encoder_ids(e, n, ids, last, raw, tap, out, err);
     free(ids);
     free(last);
     return st;
@@ -564,6 +578,15 @@ mohs_status encoder_tap_count(struct encoder *e, const char *tap, uint64_t *out,
     RET_IF_ERR(make_graph(&w, 1, &k, &cost, err));
     *out = k.out_count;
     kept_drop(&k);
+    return MOHS_OK;
+}
+
+mohs_status encoder_vocabulary(struct encoder *e, const struct vocabulary **out,
+                               struct mohs_error *err)
+{
+    if (!e->vocabulary)
+        RET_IF_ERR(vocabulary_new(e, &e->vocabulary, err));
+    *out = e->vocabulary;
     return MOHS_OK;
 }
 

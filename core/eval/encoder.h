@@ -52,6 +52,14 @@ mohs_status encoder_images(struct encoder *e, uint32_t n,
 mohs_status encoder_texts(struct encoder *e, uint32_t n, const char *const *text,
                           bool raw, const char *tap, float *out,
                           struct mohs_error *err);
+/* The same for texts that are token ids already; see encoder_tokens. */
+mohs_status encoder_ids(struct encoder *e, uint32_t n, const int32_t *ids,
+                        const int32_t *last, bool raw, const char *tap, float *out,
+                        struct mohs_error *err);
+/* The embeddings of all tokens, made on first use; see vocabulary.h. */
+struct vocabulary;
+mohs_status encoder_vocabulary(struct encoder *e, const struct vocabulary **out,
+                               struct mohs_error *err);
 /*
  * Classes in place of texts, for a model that is a classifier: row i is the
  * unit vector of output k, so that its product with an image's row is the

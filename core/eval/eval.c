@@ -354,17 +354,29 @@ static void add_thumbnails(struct eval *e, struct arena *a, const struct cell *c
         }
 }
 
+static void add_texts(struct eval *e, const struct cell *c, struct result_artefact *out,
+                      size_t *n, struct str *json)
+{
+    if (!attacked_texts(e, &c->spec, json))
+        return;
+    out[*n] = (struct result_artefact) { .name = "texts:attacked",
+                                         .media_type = "application/json",
+                                         .data = json->s, .n = json->n };
+    ++*n;
+}
+
 static mohs_status store(struct eval *e, struct cell *c, struct measured *m,
                          double seconds, struct mohs_error *err)
 {
     struct arena *a = arena_new();
     struct pairs axes = { .n = 0 }, prov = { .n = 0 };
-    size_t n = 0, cap = 2 * (size_t)e->o.thumbnails + 1;
+    size_t n = 0, cap = 2 * (size_t)e->o.thumbnails + 2;
     struct result_artefact *art = xcalloc(cap, sizeof *art);
     struct str *png = xcalloc(cap, sizeof *png);
     axes_of(a, c, &axes);
     provenance_of(e, a, c, &prov);
     add_thumbnails(e, a, c, art, &n, png);
+    add_texts(e, c, art, &n, &png[n]);
     struct result_cell rc = {
         .hash = c->hash,
         .axis = axes.v,

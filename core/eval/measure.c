@@ -215,7 +215,9 @@ static bool is_hit_column(const struct mohs_samples *s, uint32_t c)
     return any;
 }
 
-/* Two values a column: the share of clean hits lost, and the share missed. */
+enum { PER_COLUMN = 3 };
+/* Values of a column: the share of clean hits lost (Lu et al. 2023), the share
+ * missed, and how far the score fell (Zhang et al. 2022). */
 static mohs_status hits_lost(void *user, const uint32_t *weight, double *out,
                              struct mohs_error *err)
 {
@@ -234,10 +236,71 @@ static mohs_status hits_lost(void *user, const uint32_t *weight, double *out,
             missed += w * (1 - a);
             rows += w;
         }
-        out[2 * k] = had > 0 ? 100 * lost / had : NAN;
-        out[2 * k + 1] = rows > 0 ? 100 * missed / rows : NAN;
+        out[PER_COLUMN * k] = had > 0 ? 100 * lost / had : NAN;
+        out[PER_COLUMN * k + 1] = rows > 0 ? 100 * missed / rows : NAN;
+        out[PER_COLUMN * k + 2] = rows > 0 ? 100 * (had - rows + missed) / rows : NAN;
     }
     return MOHS_OK;
+}
+
+/* How the audits of samples become one value. */
+enum fold { FOLD_MAX, FOLD_MEAN, FOLD_SUM };
+struct audit_value {
+    int column;
+    enum fold fold;
+    bool texts; /* of texts only, and only where texts are replaced */
+    const char *name, *doc;
+};
+
+static const struct audit_value audit_kinds[] = {
+    { AUDIT_LINF, FOLD_MAX, false, "delta_linf_max", "largest |delta|" },
+    { AUDIT_L2, FOLD_MEAN, false, "delta_l2_mean", "mean L2 norm of delta" },
+    { AUDIT_REL_L2, FOLD_MAX, false, "delta_relative_l2_max",
+      "largest norm(delta) / norm(clean) of a token" },
+    { AUDIT_RANGE, FOLD_SUM, false, "audit_out_of_range",
+      "entries outside the allowed range" },
+    { AUDIT_PADDING, FOLD_SUM, false, "audit_on_padding", "padding entries touched" },
+    { AUDIT_BAD, FOLD_SUM, false, "audit_non_finite", "NaN or infinite entries" },
+    { AUDIT_WORDS, FOLD_MAX, true, "edit_words_max", "most words changed in a text" },
+    { AUDIT_WORDS, FOLD_MEAN, true, "edit_words_mean", "mean of words changed" },
+    { AUDIT_CHARS, FOLD_MAX, true, "edit_chars_max", "most characters edited in a text" },
+    { AUDIT_CHARS, FOLD_MEAN, true, "edit_chars_mean", "mean of characters edited" },
+    { AUDIT_TOKENS, FOLD_MAX, true, "edit_tokens_max", "most tokens changed in a text" },
+    { AUDIT_TOKENS, FOLD_MEAN, true, "edit_tokens_mean", "mean of tokens changed" },
+    { AUDIT_OVER, FOLD_SUM, true, "audit_over_budget",
+      "texts with more edits than the attack may make" },
+};
+enum { N_AUDIT_KINDS = sizeof audit_kinds / sizeof *audit_kinds };
+
+static double fold_audits(const struct audit_value *k, const float *audit, size_t n)
+{
+    double x = 0;
+    for (size_t i = 0; i < n; i++) {
+        double y = audit[i * AUDIT_DIM + k->column];
+        if (k->fold == FOLD_MAX)
+            x = fmax(x, y);
+        else
+            x += k->fold == FOLD_MEAN ? y / (double)n : y;
+    }
+    return x;
+}
+
+/* Of n images (0: not attacked) and n_texts texts, in one array. */
+static void audit_values(struct measured *m, const struct eval_item *attack,
+                         const float *audit, size_t n, size_t n_texts)
+{
+    bool texts = attacks_texts(attack);
+    for (int i = 0; i < N_AUDIT_KINDS; i++) {
+        const struct audit_value *k = &audit_kinds[i];
+        if (k->texts && !texts)
+            continue;
+        // deltas of an attack that replaces texts are those of images
+        const float *from = k->texts ? audit + n * AUDIT_DIM : audit;
+        size_t count = k->texts ? n_texts : texts ? n : n + n_texts;
+        m->value[m->n_values++] = (struct result_value) {
+            .name = k->name, .doc = k->doc, .unit = "",
+            .value = fold_audits(k, from, count), .low = NAN, .high = NAN };
+    }
 }
 
 static mohs_status attack_values(struct eval *e, struct measured *m,
@@ -254,61 +317,33 @@ static mohs_status attack_values(struct eval *e, struct measured *m,
     for (uint32_t c = 0; c < m->n_columns; c++)
         if (is_hit_column(clean, c))
             l.column[l.n++] = c;
-    size_t n = m->n_values + 2 * l.n;
-    m->value = xrealloc(m->value, (n + AUDIT_DIM) * sizeof *m->value);
+    size_t n = m->n_values + PER_COLUMN * l.n;
+    m->value = xrealloc(m->value, (n + N_AUDIT_KINDS) * sizeof *m->value);
     struct result_value *v = m->value + m->n_values;
     for (uint32_t k = 0; k < l.n; k++) {
         const char *name = m->columns[l.column[k]];
-        v[2 * k] = (struct result_value) {
+        v[PER_COLUMN * k] = (struct result_value) {
             .name = arena_printf(m->arena, "asr_flip:%s", name), .unit = "%",
             .doc = "share of clean hits that the attack took", .direction = -1 };
-        v[2 * k + 1] = (struct result_value) {
+        v[PER_COLUMN * k + 1] = (struct result_value) {
             .name = arena_printf(m->arena, "asr_miss:%s", name), .unit = "%",
             .doc = "share of queries that miss under attack", .direction = -1 };
+        v[PER_COLUMN * k + 2] = (struct result_value) {
+            .name = arena_printf(m->arena, "asr_drop:%s", name), .unit = "%",
+            .doc = "score that the attack took: clean minus attacked", .direction = -1 };
     }
-    mohs_status st = with_intervals(e, a, 2 * l.n, hits_lost, &l, v, err);
+    mohs_status st = with_intervals(e, a, PER_COLUMN * l.n, hits_lost, &l, v, err);
     if (st >= 0)
         m->n_values = n;
     free(l.column);
     return st;
 }
 
-static void audit_values(struct measured *m, const float *audit, size_t n,
-                         struct result_value *v)
-{
-    static const struct result_value kind[AUDIT_DIM] = {
-        [AUDIT_LINF] = { .name = "delta_linf_max", .doc = "largest |delta|" },
-        [AUDIT_L2] = { .name = "delta_l2_mean", .doc = "mean L2 norm of delta" },
-        [AUDIT_REL_L2] = { .name = "delta_relative_l2_max",
-                           .doc = "largest norm(delta) / norm(clean) of a token" },
-        [AUDIT_RANGE] = { .name = "audit_out_of_range",
-                          .doc = "entries outside the allowed range" },
-        [AUDIT_PADDING] = { .name = "audit_on_padding",
-                            .doc = "padding entries touched" },
-        [AUDIT_BAD] = { .name = "audit_non_finite", .doc = "NaN or infinite entries" },
-    };
-    for (int k = 0; k < AUDIT_DIM; k++) {
-        double x = 0;
-        for (size_t i = 0; i < n; i++) {
-            double y = audit[i * AUDIT_DIM + k];
-            if (k == AUDIT_LINF || k == AUDIT_REL_L2)
-                x = fmax(x, y);
-            else
-                x += k == AUDIT_L2 ? y / (double)n : y;
-        }
-        v[k] = kind[k];
-        v[k].unit = "";
-        v[k].value = x;
-        v[k].low = v[k].high = NAN;
-    }
-    m->n_values += AUDIT_DIM;
-}
-
 /* ---- one cell ---- */
 
 struct rows {
     float *image, *text, *audit;
-    size_t n_audit;
+    size_t n_images, n_texts; /* audited */
 };
 
 static mohs_status attack_rows(struct eval *e, const struct eval_cell *c,
@@ -323,16 +358,14 @@ static mohs_status attack_rows(struct eval *e, const struct eval_cell *c,
     r->audit = try_calloc(ni + nt, AUDIT_DIM * sizeof *r->audit, "audit", err);
     if (!r->audit)
         return MOHS_E_NOMEM;
-    if (towers & MOHS_TOWER_IMAGE) {
-        RET_IF_ERR(embed_attacked(e, c, MOHS_TOWER_IMAGE, clean->image, clean->text,
-                                  r->image, r->audit, err));
-        r->n_audit = ni;
-    }
-    if (towers & MOHS_TOWER_TEXT) {
-        RET_IF_ERR(embed_attacked(e, c, MOHS_TOWER_TEXT, clean->image, clean->text,
-                                  r->text, r->audit + r->n_audit * AUDIT_DIM, err));
-        r->n_audit += nt;
-    }
+    r->n_images = towers & MOHS_TOWER_IMAGE ? ni : 0;
+    r->n_texts = towers & MOHS_TOWER_TEXT ? nt : 0;
+    struct attack_rows a = { clean->image, clean->text, r->image, r->text, r->audit,
+                             r->audit + r->n_images * AUDIT_DIM };
+    if (towers & MOHS_TOWER_IMAGE)
+        RET_IF_ERR(embed_attacked(e, c, MOHS_TOWER_IMAGE, &a, err));
+    if ((towers & MOHS_TOWER_TEXT) && !attacks_pairs(&c->attack))
+        RET_IF_ERR(embed_attacked(e, c, MOHS_TOWER_TEXT, &a, err));
     return MOHS_OK;
 }
 
@@ -371,7 +404,7 @@ static mohs_status measure_attack(struct eval *e, const struct eval_cell *c,
     OUT_IF_ERR(with_intervals(e, &m->samples, (uint32_t)m->n_values, metric_summary,
                               m, m->value, err));
     OUT_IF_ERR(attack_values(e, m, &before, err));
-    audit_values(m, r.audit, r.n_audit, m->value + m->n_values);
+    audit_values(m, &c->attack, r.audit, r.n_images, r.n_texts);
 out:
     samples_free(&before);
     rows_free(&r);
@@ -398,7 +431,7 @@ mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
     m->columns = t.ops->columns(t.self, &m->n_columns);
     uint32_t n;
     const struct mohs_value *named = t.ops->values(t.self, &n);
-    m->value = xcalloc(n + AUDIT_DIM, sizeof *m->value);
+    m->value = xcalloc(n + 1, sizeof *m->value);
     m->n_values = n;
     for (uint32_t i = 0; i < n; i++)
         m->value[i] = (struct result_value) { .name = named[i].name,

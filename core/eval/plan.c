@@ -52,24 +52,6 @@ static mohs_status plan_model(struct eval_model *m, uint32_t images,
     return MOHS_OK;
 }
 
-/* The number parameter `name`, or def: "steps" and "restarts" are what
- * attacks conventionally call theirs. */
-static double int_param(const struct eval_item *a, const char *name, double def)
-{
-    const struct mohs_item *it = a->item->item;
-    for (uint32_t i = 0; i < it->n_params; i++) {
-        const struct mohs_param *p =
-            (const struct mohs_param *)((const char *)it->params +
-                                        (size_t)i * it->param_stride);
-        if (p->type == MOHS_P_INT && !strcmp(p->name, name)) {
-            int32_t x;
-            memcpy(&x, (const char *)a->params + p->offset, sizeof x);
-            return x;
-        }
-    }
-    return def;
-}
-
 static void plan_cell(const struct eval_cell *c, const struct model_plan *m,
                       struct tally *t)
 {
@@ -79,8 +61,9 @@ static void plan_cell(const struct eval_cell *c, const struct model_plan *m,
     t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
     if (!c->attack.item)
         return;
-    uint64_t steps = (uint64_t)(int_param(&c->attack, "steps", 1) *
-                                int_param(&c->attack, "restarts", 1));
+    // what attacks conventionally call theirs
+    uint64_t steps = (uint64_t)attack_int(&c->attack, "steps", 1) *
+                     (uint64_t)attack_int(&c->attack, "restarts", 1);
     uint32_t towers = attack_towers(&c->attack);
     for (uint32_t tower = MOHS_TOWER_IMAGE; tower <= MOHS_TOWER_TEXT; tower++) {
         if (!(towers & tower))

@@ -92,19 +92,35 @@ mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
 mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
                         struct mohs_error *err);
 
-/* What an attack did to each sample; see victim_audit. */
+/* What an attack did to each sample; see victim_audit. OVER: 1 when there are
+ * more edits than the attack may make; BYTES: of the text that was left. */
 enum { AUDIT_LINF, AUDIT_L2, AUDIT_REL_L2, AUDIT_RANGE, AUDIT_PADDING,
-       AUDIT_BAD, AUDIT_DIM };
-/* Attacks the samples of one tower; rows of embeddings and of audits. Also
- * needs the clean embeddings of both sides. */
+       AUDIT_BAD, AUDIT_WORDS, AUDIT_CHARS, AUDIT_TOKENS, AUDIT_OVER,
+       AUDIT_BYTES, AUDIT_DIM };
+/* Embeddings of all samples and rows of AUDIT_DIM; what is attacked is
+ * written. */
+struct attack_rows {
+    const float *clean_image, *clean_text;
+    float *image, *text, *image_audit, *text_audit;
+};
+/* Attacks the samples of one tower; an attack on pairs, given the images,
+ * does both sides. */
 mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
-                           uint32_t tower, const float *image, const float *text,
-                           float *out, float *audit, struct mohs_error *err);
-/* Which towers the cell's attack touches: from its parameter "tap". */
+                           uint32_t tower, const struct attack_rows *r,
+                           struct mohs_error *err);
+/* Which towers the cell's attack touches: from its flags or its parameter
+ * "tap". */
 uint32_t attack_towers(const struct eval_item *attack);
+/* Whether it takes images with their captions; whether it puts other texts in
+ * the place of what is there. */
+bool attacks_pairs(const struct eval_item *attack);
+bool attacks_texts(const struct eval_item *attack);
+/* The whole number parameter `name`, or def. */
+int32_t attack_int(const struct eval_item *attack, const char *name, int32_t def);
 
 /* The taps of one tower that the attack names, as a fresh comma list;
- * "pixels" for an attack that has no parameter "tap". */
+ * "pixels" for an attack on images that has no parameter "tap", "text.token"
+ * for one that replaces texts. */
 char *attack_taps(const struct eval_item *attack, uint32_t tower);
 /* Samples that an attack works on at once. */
 enum { ATTACK_CHUNK = 128 };
@@ -113,6 +129,10 @@ enum { ATTACK_CHUNK = 128 };
  * had. delta: the magnified perturbation instead. */
 bool thumbnail(struct eval *e, const struct eval_cell *c, uint32_t i, bool delta,
                struct str *png);
+
+/* JSON of clean and attacked texts with their edits, in data order; false when
+ * the cell has none or they are not in the cache. */
+bool attacked_texts(struct eval *e, const struct eval_cell *c, struct str *json);
 
 /* A metric's values with intervals, and for attacks what they did. */
 struct measured {

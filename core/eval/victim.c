@@ -2,43 +2,11 @@
 /* Sites, passes and the audit of attacks on one tower of an encoder. */
 #include "config.h"
 
-#include "eval/victim.h"
+#include "eval/victim_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SITES_MAX = 16 };
-
-/* The graph of the current sites, for one output and with or without
- * gradient. */
-struct engine {
-    struct tower_graph t;
-    struct tensor *out, *seed;
-    struct tensor *delta[SITES_MAX], *grad[SITES_MAX];
-    uint32_t columns;
-    uint32_t output;
-    bool gradient;
-    size_t n_sites;
-};
-
-struct victim {
-    struct mohs_victim pub;
-    struct victim_options o;
-    struct mohs_site site[SITES_MAX];
-    char *name[SITES_MAX];
-    size_t n_sites;
-    uint32_t context;
-    int32_t *ids, *last; /* texts */
-    float *embed;
-    struct engine engine;
-    uint64_t forward, backward;
-};
-
-static struct victim *of(const struct mohs_victim *v)
-{
-    return (struct victim *)v->ctx;
-}
 
 static void engine_drop(struct engine *g)
 {
@@ -69,6 +37,7 @@ static mohs_status site_shape(struct victim *v, const char *tap,
         const struct mohs_model_info *i = encoder_info(v->o.encoder);
         s->tokens = 3;
         s->width = i->image_height * i->image_width;
+        s->height = i->image_height;
         s->lo = 0;
         s->hi = 1;
         return MOHS_OK;
@@ -128,13 +97,21 @@ static void site_free(struct mohs_site *s)
     free(s->grad);
 }
 
+/* A plugin of an older ABI has a shorter struct. */
+static void hand_out(const struct mohs_site *s, struct mohs_site *out)
+{
+    uint32_t size = out->size && out->size < sizeof *out ? out->size : sizeof *out;
+    memcpy(out, s, size);
+    out->size = size;
+}
+
 static mohs_status site_open(struct mohs_victim *pub, const char *tap,
                              struct mohs_site *out, struct mohs_error *err)
 {
-    struct victim *v = of(pub);
+    struct victim *v = victim_of(pub);
     for (size_t i = 0; i < v->n_sites; i++)
         if (!strcmp(v->name[i], tap)) {
-            *out = v->site[i];
+            hand_out(&v->site[i], out);
             return MOHS_OK;
         }
     if (!of_this_tower(v, tap)) {
@@ -167,7 +144,7 @@ static mohs_status site_open(struct mohs_victim *pub, const char *tap,
     s.tap = v->name[v->n_sites];
     v->site[v->n_sites++] = s;
     engine_drop(&v->engine);
-    *out = s;
+    hand_out(&s, out);
     return MOHS_OK;
 }
 
@@ -398,7 +375,7 @@ static mohs_status pass(struct mohs_victim *pub, uint32_t n,
                         void *user, float *loss, int32_t gradient,
                         struct mohs_error *err)
 {
-    struct victim *v = of(pub);
+    struct victim *v = victim_of(pub);
     struct stage s = { 0 };
     struct request r = { output, fn, user, gradient != 0 };
     mohs_status st;
@@ -428,6 +405,16 @@ out:
 }
 
 /* ---- life ---- */
+
+static const void *get_extension(struct mohs_victim *pub, const char *id)
+{
+    struct victim *v = victim_of(pub);
+    if (v->o.tower == MOHS_TOWER_TEXT && !strcmp(id, MOHS_EXT_VICTIM_TEXT))
+        return victim_text_api(v);
+    if (v->o.pair && !strcmp(id, MOHS_EXT_VICTIM_PAIR))
+        return v->o.pair;
+    return NULL;
+}
 
 mohs_status victim_new(const struct victim_options *o, struct mohs_victim **out,
                        struct mohs_error *err)
@@ -469,6 +456,7 @@ mohs_status victim_new(const struct victim_options *o, struct mohs_victim **out,
         .ctx = v,
         .site = site_open,
         .pass = pass,
+        .get_extension = get_extension,
     };
     *out = &v->pub;
     return MOHS_OK;
@@ -482,8 +470,9 @@ void victim_free(struct mohs_victim *pub)
 {
     if (!pub)
         return;
-    struct victim *v = of(pub);
+    struct victim *v = victim_of(pub);
     engine_drop(&v->engine);
+    victim_text_drop(v);
     for (size_t i = 0; i < v->n_sites; i++) {
         site_free(&v->site[i]);
         free(v->name[i]);
@@ -523,13 +512,13 @@ mohs_status victim_embed(struct mohs_victim *pub, float *out,
 void victim_passes(const struct mohs_victim *pub, uint64_t *forward,
                    uint64_t *backward)
 {
-    *forward = of(pub)->forward;
-    *backward = of(pub)->backward;
+    *forward = victim_of(pub)->forward;
+    *backward = victim_of(pub)->backward;
 }
 
 const struct mohs_site *victim_site(struct mohs_victim *pub, size_t i)
 {
-    struct victim *v = of(pub);
+    struct victim *v = victim_of(pub);
     return i < v->n_sites ? &v->site[i] : NULL;
 }
 
@@ -559,7 +548,7 @@ static double audit_token(const struct mohs_site *s, size_t first, bool padding,
 void victim_audit(struct mohs_victim *pub, uint32_t sample,
                   struct victim_audit *out)
 {
-    struct victim *v = of(pub);
+    struct victim *v = victim_of(pub);
     double square = 0;
     memset(out, 0, sizeof *out);
     for (size_t j = 0; j < v->n_sites; j++) {
@@ -571,4 +560,6 @@ void victim_audit(struct mohs_victim *pub, uint32_t sample,
         }
     }
     out->l2 = sqrt(square);
+    if (v->o.tower == MOHS_TOWER_TEXT)
+        victim_text_audit(v, sample, out);
 }

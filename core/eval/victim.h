@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * "mohs.victim/1" over an encoder: images (or texts) as samples, the fixed
- * embeddings of the other modality as candidates.
+ * embeddings of the other modality as candidates. Texts can be replaced
+ * ("mohs.victim_text/1"); images may come with their captions
+ * ("mohs.victim_pair/1").
  */
 #ifndef CORE_VICTIM_H
 #define CORE_VICTIM_H
 
 #include <mohs/ext/victim.h>
+#include <mohs/ext/victim_pair.h>
+#include <mohs/ext/victim_text.h>
 
 #include "eval/encoder.h"
 
@@ -20,6 +24,7 @@ struct victim_options {
     const float *candidate;    /* n_candidates * dim, L2-normalised */
     uint32_t n_candidates;
     const uint32_t *positive_first, *positive;
+    const struct mohs_victim_pair *pair; /* NULL, or the images' captions */
 };
 
 /* Borrowed arrays must outlive the victim. */
@@ -40,9 +45,12 @@ struct victim_audit {
     uint64_t out_of_range; /* entries of clean + delta outside [lo, hi] */
     uint64_t on_padding;   /* non-zero entries at masked tokens */
     uint64_t non_finite;
+    uint64_t words, chars, tokens; /* edits of a text, see base.h */
 };
 void victim_audit(struct mohs_victim *v, uint32_t sample,
                   struct victim_audit *out);
+/* The sample's text as it is now; samples are texts. Borrowed. */
+const char *victim_text(const struct mohs_victim *v, uint32_t sample);
 /* What one micro-batch of an attack on n samples takes; taps: "pixels" or
  * others, n_taps of them. */
 mohs_status victim_cost(struct encoder *e, uint32_t tower, uint32_t n,

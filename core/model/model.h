@@ -91,6 +91,10 @@ uint32_t tokenizer_size(const struct tokenizer *t);
 /* The text of one id, for reports: bytes decoded, the mark of a word's end
  * left out. Borrowed, "" when unknown. */
 const char *tokenizer_text(const struct tokenizer *t, int32_t id);
+/* Appends the text of ids, those of begin, end, padding and unknown ones left
+ * out: bytes decoded, a space behind each word's end but the last. */
+void tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
+                      struct str *out);
 /* Learns a byte-level BPE of at most `size` entries from texts (ties by
  * bytes, so the result is unique) and returns a tokenizer.json text. */
 mohs_status tokenizer_train(const char *const *texts, size_t n, uint32_t size,

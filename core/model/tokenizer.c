@@ -62,24 +62,32 @@ static void sort_added(struct tokenizer *t, bool normalized)
     }
 }
 
-/* The bytes that a token of byte-level characters stands for, without the
- * suffix of a word's end; tokens of other kinds as they are. */
-static char *readable(const char *token, const char *suffix)
+/* Appends the bytes that a token of byte-level characters stands for, without
+ * the suffix of a word's end; a token of another kind as it is. True when the
+ * suffix was there. */
+static bool token_bytes(const char *token, const char *suffix, struct str *out)
 {
-    struct str raw = { 0 }, out = { 0 };
-    size_t n = strlen(token), m = strlen(suffix);
-    if (m && n > m && !strcmp(token + n - m, suffix))
-        n -= m;
+    size_t n = strlen(token), m = strlen(suffix), start = out->n;
+    bool ends = m && n > m && !strcmp(token + n - m, suffix);
+    n -= ends ? m : 0;
     for (size_t i = 0; i < n;) {
         uint32_t c;
         i += utf8_get(token + i, &c);
         int b = byte_of_char(c);
         if (b < 0) {
-            str_free(&raw);
-            return xasprintf("%.*s", (int)n, token);
+            out->n = start;
+            str_addn(out, token, n);
+            return ends;
         }
-        str_addn(&raw, &(char) { (char)b }, 1);
+        str_addn(out, &(char) { (char)b }, 1);
     }
+    return ends;
+}
+
+static char *readable(const char *token, const char *suffix)
+{
+    struct str raw = { 0 }, out = { 0 };
+    token_bytes(token, suffix, &raw);
     utf8_repair(raw.s ? raw.s : "", raw.n, &out);
     str_free(&raw);
     return out.s;
@@ -274,6 +282,36 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
 const char *tokenizer_text(const struct tokenizer *t, int32_t id)
 {
     return id >= 0 && id < t->n_ids && t->readable[id] ? t->readable[id] : "";
+}
+
+static bool is_special(const struct tokenizer *t, int32_t id)
+{
+    bool special = id == t->pad;
+    for (uint32_t i = 0; i < t->n_before; i++)
+        special |= id == t->before[i];
+    for (uint32_t i = 0; i < t->n_after; i++)
+        special |= id == t->after[i];
+    return special;
+}
+
+void tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
+                      struct str *out)
+{
+    struct str raw = { 0 };
+    bool space = false;
+    str_add(&raw, "");
+    for (size_t i = 0; i < n; i++) {
+        const char *token = bpe_token(t->bpe, ids[i]);
+        if (is_special(t, ids[i]) || !token)
+            continue;
+        if (space)
+            str_add(&raw, " ");
+        space = token_bytes(token, bpe_suffix(t->bpe), &raw);
+    }
+    // byte-level tokens of other vocabularies carry the space before a word
+    bool lead = raw.n && *raw.s == ' ';
+    utf8_repair(raw.s + lead, raw.n - lead, out);
+    str_free(&raw);
 }
 
 uint32_t tokenizer_size(const struct tokenizer *t)

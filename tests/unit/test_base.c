@@ -62,6 +62,65 @@ START_TEST(strings)
 END_TEST
 
 /* Known answers of Random123 1.14 (kat_vectors: philox 4x32 10). */
+static const struct edit_case {
+    const char *a, *b;
+    size_t words, chars;
+} edits[] = {
+    { "", "", 0, 0 },
+    { "a red cat", "a red cat", 0, 0 },
+    { "a red cat", "a crimson cat", 1, 6 },
+    { "a red cat", " a  red cat ", 0, 3 },
+    { "ca", "abc", 1, 2 }, // one exchange and an insertion between
+    { "kitten", "sitting", 1, 3 },
+    { "dog", "", 1, 3 },
+    { "the dogs bark", "the dog barks", 2, 2 },
+    { "acb", "abc", 1, 1 },
+    { "na\xc3\xafve", "naive", 1, 1 },
+    { "\xf0\x9f\x98\x80\xf0\x9f\x98\x81", "\xf0\x9f\x98\x81\xf0\x9f\x98\x80", 1, 1 },
+    { "one two three", "three one two", 2, 11 },
+};
+
+/* By definition of the distance without exchanges. */
+static size_t slow_distance(const int32_t *a, size_t n, const int32_t *b, size_t m)
+{
+    if (!n || !m)
+        return n + m;
+    size_t x = slow_distance(a + 1, n - 1, b + 1, m - 1) + (*a != *b);
+    size_t y = slow_distance(a + 1, n - 1, b, m) + 1;
+    size_t z = slow_distance(a, n, b + 1, m - 1) + 1;
+    x = y < x ? y : x;
+    return z < x ? z : x;
+}
+
+START_TEST(edit_distances)
+{
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        const struct edit_case *e = &edits[i];
+        ck_assert_uint_eq(edits_words(e->a, e->b), e->words);
+        ck_assert_uint_eq(edits_words(e->b, e->a), e->words);
+        ck_assert_msg(edits_chars(e->a, e->b) == e->chars, "%s, %s: %zu", e->a, e->b,
+                      edits_chars(e->a, e->b));
+        ck_assert_uint_eq(edits_chars(e->b, e->a), e->chars);
+    }
+    for (uint64_t k = 0; k < 60; k++) {
+        int32_t a[7], b[7];
+        size_t n = mohs_rng_below(5, k, 100, 8), m = mohs_rng_below(5, k, 101, 8);
+        for (uint64_t i = 0; i < 7; i++) {
+            a[i] = (int32_t)mohs_rng_below(5, k, i, 3);
+            b[i] = (int32_t)mohs_rng_below(5, k, 50 + i, 3);
+        }
+        ck_assert_uint_eq(edits_ids(a, n, b, m), slow_distance(a, n, b, m));
+    }
+    // a table of this size is not made
+    char *x = xcalloc(1, 100001), *y = xcalloc(1, 100001);
+    memset(x, 'x', 100000);
+    memset(y, 'y', 90000);
+    ck_assert_uint_eq(edits_chars(x, y), 100000);
+    free(x);
+    free(y);
+}
+END_TEST
+
 START_TEST(philox_known_answers)
 {
     struct mohs_u32x4 a = mohs_philox(0, 0, 0);
@@ -155,6 +214,7 @@ int main(void)
     tcase_add_test(t, errors);
     tcase_add_loop_test(t, utf8_cases, 0, (int)(sizeof utf8 / sizeof *utf8));
     tcase_add_test(t, strings);
+    tcase_add_test(t, edit_distances);
     tcase_add_test(t, philox_known_answers);
     tcase_add_test(t, normal_moments);
     tcase_add_test(t, files);

@@ -348,6 +348,39 @@ START_TEST(test_long)
 END_TEST
 
 /* An end token inside the text is where CLIP looks; the cut keeps an end. */
+/* What was encoded comes back, in lower case and with single spaces. */
+START_TEST(test_decode)
+{
+    static const struct {
+        const char *text, *back;
+    } cases[] = {
+        { "A  Photo of two\tdogs", "a photo of two dogs" },
+        { "cats, dogs!", "cats , dogs !" },
+        { "na\xc3\xafve \xf0\x9f\x98\x80", "na\xc3\xafve \xf0\x9f\x98\x80" },
+        { "", "" },
+    };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t ids[77], again[77];
+        uint32_t last, last_again;
+        struct str s = { 0 };
+        ok(tokenizer_encode(clip, cases[i].text, strlen(cases[i].text), 77, ids, &last, &e),
+           &e);
+        tokenizer_decode(clip, ids, 77, &s);
+        ck_assert_str_eq(s.s, cases[i].back);
+        ok(tokenizer_encode(clip, s.s, s.n, 77, again, &last_again, &e), &e);
+        ck_assert_int_eq(memcmp(ids, again, sizeof ids), 0);
+        str_free(&s);
+    }
+    // part of a character is no text; ids that are none are left out
+    struct str s = { 0 };
+    int32_t strange[] = { -1, 1 << 21, 49406, 49407 };
+    tokenizer_decode(clip, strange, 4, &s);
+    ck_assert_str_eq(s.s, "");
+    str_free(&s);
+}
+END_TEST
+
 START_TEST(test_end)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
@@ -734,6 +767,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_variants);
     tcase_add_test(t, test_bad_utf8);
     tcase_add_test(t, test_long);
+    tcase_add_test(t, test_decode);
     tcase_add_test(t, test_end);
     tcase_add_loop_test(t, test_file, 0, sizeof files / sizeof *files);
     tcase_add_test(t, test_deep);

@@ -35,6 +35,8 @@ struct mohs_site {
     float *delta;           /* n * tokens * width, zero at first: the attack's
                                to write */
     float *grad;            /* n * tokens * width: written by pass() */
+    uint32_t height;        /* pixels: rows of the picture, of width / height
+                               columns; 0 elsewhere */
 };
 
 /*
@@ -72,6 +74,11 @@ struct mohs_victim {
                         const uint32_t *sample, uint32_t output,
                         mohs_loss_fn fn, void *user, float *loss,
                         int32_t gradient, struct mohs_error *err);
+    /* Further powers over these samples, or NULL: "mohs.victim_text/1" when
+     * they are texts, "mohs.victim_pair/1" when they are images that come
+     * with their captions. The table lives as long as the victim.
+     * [same thread as run] */
+    const void *(*get_extension)(struct mohs_victim *v, const char *id);
 };
 
 #endif
