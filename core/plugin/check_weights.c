@@ -127,22 +127,34 @@ const struct mohs_weights_api tiny_weights_api = {
     .read_param = w_read_param,
 };
 
+/* One tower in the keys of transformers. */
+static json_t *tiny_tower(bool text)
+{
+    json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:s, s:f, s:i}", "hidden_size",
+                          16, "intermediate_size", 32, "num_hidden_layers", 2,
+                          "num_attention_heads", 2, "hidden_act", "quick_gelu",
+                          "layer_norm_eps", 1e-5, "projection_dim", 12);
+    json_t *own =
+        text ? json_pack("{s:i, s:i, s:i, s:i, s:i}", "vocab_size", TINY_VOCAB,
+                         "max_position_embeddings", TINY_CONTEXT,
+                         "bos_token_id", TINY_VOCAB - 2, "eos_token_id",
+                         TINY_VOCAB - 1, "pad_token_id", TINY_VOCAB - 1)
+             : json_pack("{s:i, s:i, s:i}", "image_size", TINY_IMAGE,
+                         "patch_size", 8, "num_channels", 3);
+    json_object_update(o, own);
+    json_decref(own);
+    return o;
+}
+
+/* Two towers; the keys of a model that is one image tower are on top. */
 static json_t *tiny_config(const char *id)
 {
-    return json_pack(
-        "{s:s, s:i, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i},"
-        " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:i, s:i, s:i, s:i}}",
-        "model_type", id, "projection_dim", 12, "logit_scale_init_value",
-        2.6592, "vision_config", "hidden_size", 16, "intermediate_size", 32,
-        "num_hidden_layers", 2, "num_attention_heads", 2, "image_size",
-        TINY_IMAGE, "patch_size", 8, "num_channels", 3, "hidden_act",
-        "quick_gelu", "layer_norm_eps", 1e-5, "projection_dim", 12,
-        "text_config", "hidden_size", 16, "intermediate_size", 32,
-        "num_hidden_layers", 2, "num_attention_heads", 2, "vocab_size",
-        TINY_VOCAB, "max_position_embeddings", TINY_CONTEXT, "hidden_act",
-        "quick_gelu", "layer_norm_eps", 1e-5, "projection_dim", 12,
-        "bos_token_id", TINY_VOCAB - 2, "eos_token_id", TINY_VOCAB - 1,
-        "pad_token_id", TINY_VOCAB - 1);
+    json_t *o = tiny_tower(false);
+    json_object_set_new(o, "model_type", json_string(id));
+    json_object_set_new(o, "logit_scale_init_value", json_real(2.6592));
+    json_object_set_new(o, "vision_config", tiny_tower(false));
+    json_object_set_new(o, "text_config", tiny_tower(true));
+    return o;
 }
 
 void tiny_open(struct mohs_weights *w, const char *id)

@@ -174,7 +174,72 @@ def siglip_open_clip():
           case)
 
 
-CASES = {f.__name__: f for f in (siglip, siglip_open_clip)}
+# ---- ViT and DeiT -----------------------------------------------------------
+
+def classifier(name, config, model, size, weights=None):
+    randomise(model, 10)
+    case = Case(11)
+    px = case.pixels(2, size)
+    y = model(px)
+    case.output("image", getattr(y, "logits", y), px)
+    write(name, config, state(model) if weights is None else weights, case)
+
+
+def timm_vit(name, architecture, cls="VisionTransformer", **k):
+    import timm
+    module = timm.models.deit if "Distilled" in cls else \
+        timm.models.vision_transformer
+    model = getattr(module, cls)(
+        img_size=8, patch_size=4, embed_dim=12, depth=2, num_heads=3,
+        mlp_ratio=1.5, num_classes=5, **k)
+    classifier(name, dict(
+        architecture=architecture, num_classes=5,
+        global_pool=k.get("global_pool", "token"),
+        model_args=dict(num_heads=3), label_names=["a", "b", "c", "d", "e"],
+        pretrained_cfg=dict(input_size=[3, 8, 8])), model, 8)
+
+
+def vit_timm():
+    timm_vit("vit_timm", "vit_base_patch16_224")
+
+
+def vit_deit_distilled():
+    timm_vit("vit_deit_distilled", "deit_base_distilled_patch16_224",
+             "VisionTransformerDistilled")
+
+
+def vit_deit3_registers():
+    """Layer scale, positions for patches only, registers, no bias, mean."""
+    timm_vit("vit_deit3_registers", "deit3_base_patch16_224", init_values=0.1,
+             no_embed_class=True, reg_tokens=2, qkv_bias=False,
+             global_pool="avg")
+
+
+def vit_torchvision():
+    from torchvision.models import VisionTransformer
+    classifier("vit_torchvision", {}, VisionTransformer(
+        image_size=8, patch_size=4, num_layers=2, num_heads=1, hidden_dim=12,
+        mlp_dim=16, num_classes=5), 8)
+
+
+def vit_transformers():
+    import tempfile
+    from safetensors.torch import load_file
+    from transformers import ViTConfig, ViTForImageClassification
+    config = ViTConfig(hidden_size=12, num_hidden_layers=2, image_size=8,
+                       num_attention_heads=2, intermediate_size=16,
+                       patch_size=4, num_labels=5, attn_implementation="eager")
+    model = randomise(ViTForImageClassification(config), 10)
+    with tempfile.TemporaryDirectory() as tmp:  # names as in files
+        model.save_pretrained(tmp)
+        weights = load_file(tmp + "/model.safetensors")
+        config = json.loads((pathlib.Path(tmp) / "config.json").read_text())
+    classifier("vit_transformers", config, model, 8, weights)
+
+
+CASES = {f.__name__: f for f in (
+    siglip, siglip_open_clip, vit_timm, vit_deit_distilled,
+    vit_deit3_registers, vit_torchvision, vit_transformers)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

@@ -20,6 +20,11 @@ static const struct {
 } golden[] = {
     { "siglip", "siglip" },
     { "siglip_open_clip", "siglip" },
+    { "vit_timm", "vit" },
+    { "vit_deit_distilled", "vit" },
+    { "vit_deit3_registers", "vit" },
+    { "vit_torchvision", "vit" },
+    { "vit_transformers", "vit" },
 };
 
 static const struct registry_extension tables[] = {

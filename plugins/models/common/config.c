@@ -82,6 +82,19 @@ int config_activation(struct config *c, const char *key, const char *def)
     return MOHS_ACT_NONE;
 }
 
+const char *config_class(const struct config *c, uint32_t index)
+{
+    static const char *const list[] = { "id2label", "label_names" };
+    char key[CONFIG_NAME];
+    const char *s = NULL;
+    for (int i = 0; i < 2; i++) {
+        snprintf(key, sizeof key, "%s.%u", list[i], index);
+        if (c->api->config_string(c->w, key, &s) > 0)
+            return s;
+    }
+    return NULL;
+}
+
 /* ---- names ---- */
 
 /* One entry: '#' and '*' of the pattern are kept and put into the source. */

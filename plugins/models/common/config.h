@@ -52,6 +52,10 @@ const char *config_string(struct config *c, const char *key, const char *def);
 /* MOHS_ACT_* by transformers' names. */
 int config_activation(struct config *c, const char *key, const char *def);
 
+/* The name of class `index` as transformers (id2label) or timm (label_names)
+ * keep it; NULL when they say nothing. For mohs.classifier/1. */
+const char *config_class(const struct config *c, uint32_t index);
+
 /* ---- tensors, by the plugin's names ---- */
 
 /* Entry `axis` of the shape of `name` without the dims of size one, counted

@@ -41,6 +41,48 @@ mohs_status net_check(net_walk walk, const void *model, uint32_t towers,
                     c->err);
 }
 
+struct used {
+    const struct config *c;
+    const char *name; /* of a tensor */
+    int found;
+};
+
+static mohs_status find_use(void *user, const struct mohs_weight_spec *s,
+                            struct mohs_error *err)
+{
+    struct used *u = user;
+    (void)err;
+    u->found |= !strcmp(s->source ? s->source : s->name, u->name);
+    return MOHS_OK;
+}
+
+static int starts_with_one(const char *name, const char *const *prefixes)
+{
+    for (; *prefixes; prefixes++)
+        if (!strncmp(name, *prefixes, strlen(*prefixes)))
+            return 1;
+    return 0;
+}
+
+mohs_status net_check_whole(net_walk walk, const void *model, uint32_t towers,
+                            const struct config *c, const char *const *prefixes)
+{
+    mohs_status st = net_check(walk, model, towers, c);
+    struct used u = { .c = c };
+    for (uint32_t i = 0; st >= 0 && (u.name = c->api->name(c->w, i)); i++) {
+        if (!starts_with_one(u.name, prefixes) ||
+            strstr(u.name, "position_ids"))
+            continue;
+        u.found = 0;
+        st = net_list(walk, model, towers, c->map, find_use, &u, c->err);
+        if (st >= 0 && !u.found)
+            st = mohs_fail(c->err, MOHS_E_FORMAT,
+                           "%s: tensor %s has no place in this model",
+                           c->api->path(c->w), u.name);
+    }
+    return st;
+}
+
 mohs_status net_build(net_walk walk, const void *model,
                       const struct mohs_graph_api *api, struct mohs_graph *g,
                       uint32_t tower, const struct mohs_tower_inputs *in,
@@ -210,20 +252,33 @@ struct mohs_tensor *net_norm(struct net *n, struct mohs_tensor *x,
 
 struct mohs_tensor *net_patches(struct net *n, struct mohs_tensor *pixels,
                                 const char *name, uint32_t width,
-                                uint32_t patch)
+                                uint32_t patch, int no_bias)
 {
     char full[NET_NAME];
     float std = 1 / sqrtf(3 * (float)patch * (float)patch);
     struct mohs_tensor *w = net_normal(n, part(name, "weight", full), std,
                                        DIMS(width, 3, patch, patch));
-    struct mohs_tensor *b =
-        net_constant(n, part(name, "bias", full), 0, DIMS(width));
+    struct mohs_tensor *b = NULL;
+    if (!no_bias)
+        b = net_constant(n, part(name, "bias", full), 0, DIMS(width));
     for (int axis = 2; n->g && axis < 4; axis++) {
         uint32_t size = net_dim(n, pixels, (uint32_t)axis);
         if (size % patch)
             pixels = net_slice(n, pixels, axis, 0, size - size % patch);
     }
     return n->g ? mohs_patch_embed(n->api, n->g, pixels, w, b) : NULL;
+}
+
+struct mohs_tensor *net_prepend(struct net *n, struct mohs_tensor *x,
+                                struct mohs_tensor *tokens)
+{
+    struct mohs_attr at[] = { { "from", 0 }, { "to", 1 },
+                              { "d0", net_dim(n, x, 0) },
+                              { "d1", net_dim(n, tokens, 0) },
+                              { "d2", net_dim(n, tokens, 1) } };
+    struct mohs_attr axis[] = { { "axis", 1 } };
+    struct mohs_tensor *in[] = { net_op(n, "expand", &tokens, 1, at, 5), x };
+    return net_op(n, "concat", in, 2, axis, 1);
 }
 
 struct mohs_tensor *net_embedding(struct net *n, struct mohs_tensor *ids,

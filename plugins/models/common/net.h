@@ -40,6 +40,12 @@ mohs_status net_list(net_walk walk, const void *model, uint32_t towers,
 /* Every parameter must be in the file, where c->map says, with its shape. */
 mohs_status net_check(net_walk walk, const void *model, uint32_t towers,
                       const struct config *c);
+/* And every tensor of the file whose name starts with one of `prefixes`
+ * (NULL-terminated) must be such a parameter: a part that the plugin does not
+ * know would be left out of its numbers. Position ids do not matter. */
+mohs_status net_check_whole(net_walk walk, const void *model, uint32_t towers,
+                            const struct config *c,
+                            const char *const *prefixes);
 mohs_status net_build(net_walk walk, const void *model,
                       const struct mohs_graph_api *api, struct mohs_graph *g,
                       uint32_t tower, const struct mohs_tower_inputs *in,
@@ -102,7 +108,10 @@ struct mohs_tensor *net_norm(struct net *n, struct mohs_tensor *x,
  * out, as a strided convolution does. */
 struct mohs_tensor *net_patches(struct net *n, struct mohs_tensor *pixels,
                                 const char *name, uint32_t width,
-                                uint32_t patch);
+                                uint32_t patch, int no_bias);
+/* tokens [k, w] before the tokens of x [n, t, w]. */
+struct mohs_tensor *net_prepend(struct net *n, struct mohs_tensor *x,
+                                struct mohs_tensor *tokens);
 /* Token ids to vectors. */
 struct mohs_tensor *net_embedding(struct net *n, struct mohs_tensor *ids,
                                   const char *name, uint32_t vocab,

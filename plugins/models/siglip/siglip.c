@@ -133,7 +133,7 @@ static struct mohs_tensor *image_tower(const struct siglip *m, struct net *n,
     float std = 1 / sqrtf((float)t->width);
     net_at(n, "%s", IMAGE);
     struct mohs_tensor *x = net_patches(
-        n, pixels, "embeddings.patch_embedding", t->width, m->patch);
+        n, pixels, "embeddings.patch_embedding", t->width, m->patch, 0);
     x = net_add(n, x, net_normal(n, "embeddings.position_embedding.weight", std,
                                  DIMS(m->positions, t->width)));
     x = net_tap(n, "image.patch", x);
@@ -348,6 +348,8 @@ static mohs_status create(const struct mohs_host *host, const void *params,
                           const struct mohs_weights *w, void **self,
                           struct mohs_error *err)
 {
+    static const char *const parts[] = { IMAGE, TEXT, "visual.", "text.",
+                                         NULL };
     struct config c = { .api = config_api(host), .w = w, .section = "",
                         .err = err };
     (void)params;
@@ -372,7 +374,7 @@ static mohs_status create(const struct mohs_host *host, const void *params,
     }
     // a set without tensors is a model to be trained from nothing
     if (c.st >= 0 && c.api->name(w, 0))
-        c.st = net_check(walk, m, m->info.towers, &c);
+        c.st = net_check_whole(walk, m, m->info.towers, &c, parts);
     if (c.st < 0) {
         free(m);
         return c.st;
