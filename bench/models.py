@@ -58,12 +58,14 @@ class Reference:
     n          pictures in the batch
     plugin     the plugin's id, when it is not the one that mohs chooses
     grad       whether to compare gradients
+    classifier whether the outputs are logits, which are not normalised
     """
 
     def __init__(self, **k):
         self.text = self.preprocess = self.tokenize = self.plugin = None
         self.mean, self.std = (0, 0, 0), (1, 1, 1)
         self.scale, self.bias, self.n, self.grad = 1.0, 0.0, 2, True
+        self.classifier = False
         self.__dict__.update(k)
 
 
@@ -92,7 +94,7 @@ def run_reference(ref, inputs):
     def finish(side, raw, leaf):
         seed = rng.standard_normal(tuple(raw.shape)).astype(np.float32)
         inputs[side + ".seed"] = seed
-        y = unit(raw)
+        y = raw if ref.classifier else unit(raw)
         out[side + ".raw"] = raw.detach().numpy()
         out[side] = y.detach().numpy()
         if ref.grad:
@@ -145,7 +147,8 @@ def end_to_end(ref, build, where):
             px.append(ref.preprocess(Image.open(name).convert("RGB")))
             args += ["--images", str(name)]
         with torch.no_grad():
-            want["image"] = unit(ref.image(torch.stack(px))).numpy()
+            y = ref.image(torch.stack(px))
+            want["image"] = (y if ref.classifier else unit(y)).numpy()
     if ref.text and ref.tokenize:
         (where / "texts.txt").write_text("".join(t + "\n" for t in TEXTS))
         args += ["--texts", str(where / "texts.txt")]
@@ -176,6 +179,8 @@ def compare(ref, got, want):
     to the largest."""
     sides = [s for s in ("image", "text") if s in want]
     res = {"embed": max(gap(got[s], want[s]) for s in sides)}
+    if ref.classifier:
+        res["embed"] = None
     if len(sides) == 2:
         a = ref.scale * got["image"] @ got["text"].T + ref.bias
         b = ref.scale * want["image"] @ want["text"].T + ref.bias

@@ -200,12 +200,11 @@ static struct source find_source(const struct config *c)
     static const struct source part = { "vision_cfg", "text_cfg", 1 };
     const char *s = "";
     double x;
-    if (c->api->config_number(c->w, "model_cfg.embed_dim", &x) > 0)
-        return whole;
-    if (c->api->config_number(c->w, "text_cfg.context_length", &x) > 0)
-        return part;
     c->api->config_string(c->w, "model_type", &s);
-    return *s || c->map == transformers ? of_transformers : part;
+    if (c->map == transformers || (*s && c->map != open_clip))
+        return of_transformers;
+    return c->api->config_number(c->w, "model_cfg.embed_dim", &x) > 0 ? whole
+                                                                      : part;
 }
 
 static void read_tower(struct config *c, const struct source *s, int text,
