@@ -1,6 +1,6 @@
 # benchmarks, built on demand: make bench
 BENCHES = bench/gemm bench/bench_graph bench/corruptions bench/train_step \
-	bench/model_case
+	bench/model_case bench/data_index
 EXTRA_PROGRAMS = $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench
@@ -33,3 +33,7 @@ bench_model_case_LDADD = core/libeval.la core/libcache.la core/libdata.la \
 	core/libcompute.la core/libbase.la -lpthread -lm
 EXTRA_DIST += bench/models.py bench/models_clip.py
 EXTRA_DIST += bench/models_siglip.py bench/models_vit.py
+
+bench_data_index_SOURCES = %D%/data_index.c
+bench_data_index_LDADD = core/libdata.la core/libimage.la core/libbase.la -lpthread -lm
+EXTRA_DIST += bench/data_index.py

@@ -68,6 +68,50 @@ char *data_picture_name(const struct dataset *d, size_t i);
 mohs_status data_coco(const char *images, const char *json,
                       uint32_t captions_per_image, size_t limit,
                       struct dataset **out, struct mohs_error *err);
+/* Karpathy's splits (dataset_flickr30k.json, dataset_coco.json): captions are
+ * sentences[].raw, files lie in images/filepath/filename, or in images/filename
+ * when the first one does. Ids keep the filepath. */
+struct karpathy_options {
+    const char *images, *json;
+    const char *split;           /* NULL: "test" */
+    uint32_t captions_per_image; /* the first so many; 0: all */
+    size_t limit;                /* images; 0: all */
+};
+mohs_status data_karpathy(const struct karpathy_options *o, struct dataset **out,
+                          struct mohs_error *err);
+/* A CSV or TSV file, a row a picture with its caption or label; rows of equal
+ * picture are its captions. Columns by name, or by number from 1; without a
+ * header picture and caption are columns 1 and 2. Labels are numbers, or names,
+ * which become classes in byte order. Pictures are relative, without "..". */
+struct csv_options {
+    const char *file;
+    const char *images; /* their folder; NULL: the file's */
+    char separator;     /* 0: a tab if the first line has one, else a comma */
+    bool header;        /* the first row names columns */
+    bool no_quotes;     /* '"' is a character like others */
+    const char *image;  /* NULL: filepath, file_name, image or path */
+    const char *text;   /* NULL: title, caption or text; "": none */
+    const char *label;  /* NULL: label or class, if there is one; "": none */
+    uint32_t captions_per_image; /* 0: all */
+    size_t limit;                /* images; 0: all */
+};
+mohs_status data_csv(const struct csv_options *o, struct dataset **out,
+                     struct mohs_error *err);
+/* webdataset archives: DIR/SPLIT/0.tar ... as many as DIR/SPLIT/nshards.txt
+ * says, or all .tar files of DIR/SPLIT or DIR in byte order; with classnames.txt
+ * and dataset_type.txt in DIR as CLIP-benchmark has them. A sample is a picture
+ * (.webp, .png, .jpg, .jpeg; the first of these) with a label (.cls) or
+ * captions (.txt, one a line, or "caption" in .json); every sample must have
+ * what dataset_type.txt says or else what the first one has. Pictures are read
+ * in place: archives must not be compressed. */
+struct webdataset_options {
+    const char *dir;
+    const char *split;           /* NULL: "test" */
+    uint32_t captions_per_image; /* 0: all */
+    size_t limit;                /* 0: all */
+};
+mohs_status data_webdataset(const struct webdataset_options *o,
+                            struct dataset **out, struct mohs_error *err);
 /* Image folder: one subfolder per class (names from classnames.txt if the
  * folder has one, else the folder names), files in byte order. */
 mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,

@@ -18,4 +18,22 @@ void dataset_hash(struct dataset *d);
 /* A relative path without "..": safe to join to a root. */
 bool data_safe_name(const char *s);
 
+/* The index of a name among those added, or UINT32_MAX. Names are borrowed. */
+struct name_table;
+struct name_table *name_table_new(void);
+void name_table_free(struct name_table *t);
+uint32_t name_table_find(const struct name_table *t, const char *name);
+uint32_t name_table_add(struct name_table *t, const char *name);
+
+/* Labels of a table: numbers, or names, which are numbered in byte order when
+ * all are known. take: a number for the meantime, of the picture's label;
+ * give: turns the pictures' labels into the final ones, and names the classes
+ * if labels are names. */
+struct label_names;
+struct label_names *label_names_new(void);
+void label_names_free(struct label_names *l);
+uint32_t label_names_take(struct label_names *l, const char *name);
+mohs_status label_names_give(struct label_names *l, struct dataset *d, const char *file,
+                             struct mohs_error *err);
+
 #endif

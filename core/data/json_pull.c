@@ -446,6 +446,24 @@ mohs_status json_pull_value(struct json_pull *p, struct json_value *v,
     return json_pull_skip(p, token, err);
 }
 
+mohs_status json_pull_fields(struct json_pull *p, size_t n, const char *const *name,
+                             struct json_value *v, struct mohs_error *err)
+{
+    int32_t more;
+    for (size_t i = 0; i < n; i++)
+        json_value_clear(&v[i]);
+    while ((more = json_pull_key(p, err)) == 1) {
+        size_t i = 0;
+        while (i < n && (!name[i] || strcmp(name[i], p->text.s)))
+            i++;
+        if (i < n)
+            RET_IF_ERR(json_pull_value(p, &v[i], err));
+        else
+            RET_IF_ERR(json_pull_skip(p, json_pull_next(p, err), err));
+    }
+    return more < 0 ? more : MOHS_OK;
+}
+
 void json_value_free(struct json_value *v)
 {
     str_free(&v->text);
@@ -467,20 +485,32 @@ const char *json_value_text(const struct json_value *v)
     return v->there && v->token == PULL_TEXT ? v->text.s : NULL;
 }
 
-char *json_value_show(const struct json_value *v)
+/* `"a text"`, `1.5`, `null`, `a list`, `missing`. */
+static void show(const struct json_value *v, struct str *out)
 {
+    static const char *const name[] = {
+        [PULL_OBJECT] = "an object", [PULL_LIST] = "a list", [PULL_TRUE] = "true",
+        [PULL_FALSE] = "false", [PULL_NULL] = "null", [PULL_NUMBER] = NULL,
+    };
     if (!v->there)
-        return xstrdup("missing");
-    switch (v->token) {
-    case PULL_OBJECT: return xstrdup("an object");
-    case PULL_LIST: return xstrdup("a list");
-    case PULL_TRUE: return xstrdup("true");
-    case PULL_FALSE: return xstrdup("false");
-    case PULL_NULL: return xstrdup("null");
-    case PULL_NUMBER: return xstrdup(v->text.s);
-    default: break;
-    }
-    struct str s = { 0 };
-    str_add_json(&s, v->text.s);
-    return s.s;
+        str_add(out, "missing");
+    else if (v->token == PULL_TEXT)
+        str_add_json(out, v->text.s);
+    else
+        str_add(out, v->token == PULL_NUMBER ? v->text.s : name[v->token]);
+}
+
+mohs_status json_value_refuse(const struct json_value *v, struct mohs_error *err,
+                              const char *want, const char *where, ...)
+{
+    struct str is = { 0 };
+    char text[160];
+    va_list ap;
+    va_start(ap, where);
+    vsnprintf(text, sizeof text, where, ap);
+    va_end(ap);
+    show(v, &is);
+    mohs_status st = mohs_fail(err, MOHS_E_FORMAT, "%s is %.60s, not %s", text, is.s, want);
+    str_free(&is);
+    return st;
 }

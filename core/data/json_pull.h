@@ -51,13 +51,18 @@ struct json_value {
 };
 mohs_status json_pull_value(struct json_pull *p, struct json_value *v,
                             struct mohs_error *err);
+/* The fields name[n] (NULL: none) of the object that is being read, to its
+ * end; of two equal keys the last counts. */
+mohs_status json_pull_fields(struct json_pull *p, size_t n, const char *const *name,
+                             struct json_value *v, struct mohs_error *err);
 void json_value_free(struct json_value *v);
 /* Makes it a missing one; keeps its memory. */
 void json_value_clear(struct json_value *v);
 bool json_value_integer(const struct json_value *v, int64_t *out);
 const char *json_value_text(const struct json_value *v); /* NULL: not a text */
-/* How messages show it, fresh: `"a text"`, `1.5`, `null`, `a list`,
- * `missing`. */
-char *json_value_show(const struct json_value *v);
+/* "WHERE is VALUE, not WANT"; where is printed. MOHS_E_FORMAT. */
+MOHS_PRINTF(4, 5)
+mohs_status json_value_refuse(const struct json_value *v, struct mohs_error *err,
+                              const char *want, const char *where, ...);
 
 #endif

@@ -17,7 +17,7 @@ struct eval_model *check_model(lua_State *L, int i)
     return *(struct eval_model **)luaL_checkudata(L, i, MODEL_META);
 }
 
-static int push_data(lua_State *L, struct dataset *d, const char *label)
+int push_data(lua_State *L, struct dataset *d, const char *label)
 {
     struct eval_data **u = lua_newuserdatauv(L, sizeof *u, 0);
     *u = eval_add_data(host_of(L)->eval, d, label);
@@ -227,5 +227,6 @@ void open_data(lua_State *L)
     metatable(L, MODEL_META, model_index, model_text);
     luaL_setfuncs(L, own, 0);
     luaL_newlib(L, data);
+    open_readers(L);
     lua_setfield(L, -2, "data");
 }

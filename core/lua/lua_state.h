@@ -48,6 +48,7 @@ const char *push_path(lua_State *L, const char *path, bool must);
 
 /* Registers functions into the table on top of the stack. */
 void open_data(lua_State *L);
+void open_readers(lua_State *L); /* into mohs.data */
 void open_items(lua_State *L);
 void open_cells(lua_State *L);
 void open_train(lua_State *L);
@@ -56,6 +57,8 @@ void open_train(lua_State *L);
 #define DATA_META "mohs.data"
 #define ITEM_META "mohs.item"
 
+/* Gives d to the session and pushes it. */
+int push_data(lua_State *L, struct dataset *d, const char *label);
 /* The model or data at stack index i; raises when it is something else. */
 struct eval_model *check_model(lua_State *L, int i);
 struct eval_data *check_data(lua_State *L, int i);

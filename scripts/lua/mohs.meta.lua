@@ -58,6 +58,24 @@ mohs.data = {}
 ---@param o { images: string, captions: string, depth?: string, name?: string, limit?: integer, captions_per_image?: integer }
 ---@return mohs.Data
 function mohs.data.coco(o) end
+---Karpathy's splits: dataset_flickr30k.json, dataset_coco.json. `images` holds
+---filepath/filename, or filename alone; `split` is "test".
+---@param o { images: string, captions: string, split?: string, name?: string, limit?: integer, captions_per_image?: integer }
+---@return mohs.Data
+function mohs.data.karpathy(o) end
+---A CSV or TSV file, a row a picture with its caption or label; rows of equal
+---picture are its captions. Columns by name, or by number from 1: `image` is
+---filepath, file_name, image or path; `text` title, caption or text; `label` label
+---or class. The separator is a tab if the first line has one, else a comma.
+---@param o { file: string, images?: string, separator?: string, header?: boolean, quotes?: boolean, image?: string, text?: string, label?: string, name?: string, limit?: integer, captions_per_image?: integer }
+---@return mohs.Data
+function mohs.data.csv(o) end
+---webdataset archives, DIR/SPLIT/*.tar or DIR/*.tar, in CLIP-benchmark's layout if
+---there are nshards.txt, classnames.txt and dataset_type.txt. Pictures are read in
+---place; the index of an archive is kept in the cache directory.
+---@param o { dir: string, split?: string, name?: string, limit?: integer, captions_per_image?: integer }
+---@return mohs.Data
+function mohs.data.webdataset(o) end
 ---A folder of class folders.
 ---@param o { dir: string, depth?: string, name?: string, limit?: integer }
 ---@return mohs.Data

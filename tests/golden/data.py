@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Small data sets by the packages that people make them with, and what these
+packages read from them: tests/golden/data. Needs webdataset, pillow, numpy."""
+import io
+import os
+import shutil
+import sys
+import tarfile
+
+import webdataset
+from PIL import Image
+
+OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+
+
+def picture(k, kind="PNG"):
+    im = Image.new("RGB", (8, 8), ((37 * k) % 256, (91 * k) % 256, (5 * k) % 256))
+    im.putpixel((k % 8, 3), (255, 255, 255))
+    b = io.BytesIO()
+    im.save(b, kind)
+    return b.getvalue()
+
+
+def wds_classes():
+    """Zero-shot classification in CLIP-benchmark's layout, two shards."""
+    root = os.path.join(OUT, "wds_classes")
+    os.makedirs(os.path.join(root, "test"))
+    k = 0
+    for shard, kinds in enumerate((["webp", "png", "jpg"], ["jpeg", "png"])):
+        path = os.path.join(root, "test", f"{shard}.tar")
+        with webdataset.TarWriter(path, mtime=0) as w:
+            for kind in kinds:
+                pil = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG"}[kind]
+                w.write({"__key__": f"s{k:04d}", kind: picture(k, pil), "cls": k % 3})
+                k += 1
+    for name, text in (("test/nshards.txt", "2"), ("dataset_type.txt", "classification\n"),
+                       ("classnames.txt", "red\ngreen thing\nblue\n"),
+                       ("zeroshot_classification_templates.txt", "a photo of a {c}.\n")):
+        with open(os.path.join(root, name), "w") as f:
+            f.write(text)
+
+
+def wds_captions():
+    """Retrieval: captions a line, and one sample with its captions in JSON."""
+    root = os.path.join(OUT, "wds_captions")
+    os.makedirs(os.path.join(root, "test"))
+    with webdataset.TarWriter(os.path.join(root, "test", "0.tar"), mtime=0) as w:
+        w.write({"__key__": "a/001", "jpg": picture(1, "JPEG"),
+                 "txt": "one caption\nand a caf\u00e9\n"})
+        w.write({"__key__": "a/002", "png": picture(2), "seg.png": picture(9),
+                 "txt": "a second picture"})
+        w.write({"__key__": "b/001", "png": picture(3),
+                 "json": {"width": 8, "caption": ["from json", "twice"]}})
+    for name, text in (("test/nshards.txt", "1\n"), ("dataset_type.txt", "retrieval")):
+        with open(os.path.join(root, name), "w") as f:
+            f.write(text)
+
+
+def tars():
+    """Every dialect with long and foreign names; offsets as tarfile has them."""
+    lines = []
+    names = ["a.jpg", "long/" + "x" * 90 + "/" + "y" * 60 + ".jpg",
+             "unicode/\u00e9\u732b.png", "n" * 97 + ".t", "./dot/b.cls", "empty.bin"]
+    for name, form in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT),
+                       ("pax", tarfile.PAX_FORMAT)):
+        path = os.path.join(OUT, f"{name}.tar")
+        with tarfile.open(path, "w", format=form) as t:
+            d = tarfile.TarInfo("long")
+            d.type = tarfile.DIRTYPE
+            t.addfile(d)
+            for i, n in enumerate(names):
+                data = b"7" if n.endswith(".cls") else bytes([i]) * (300 * i % 1201)
+                info = tarfile.TarInfo(n)
+                info.size = len(data)
+                t.addfile(info, io.BytesIO(data))
+        with tarfile.open(path) as t:
+            for m in t:
+                if m.isreg():
+                    lines.append(f"{name} {m.offset_data} {m.size} {m.name}\n")
+    with open(os.path.join(OUT, "tars.txt"), "w") as f:
+        f.writelines(lines)
+
+
+def main():
+    shutil.rmtree(OUT, ignore_errors=True)
+    os.makedirs(OUT)
+    wds_classes()
+    wds_captions()
+    tars()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
