@@ -23,6 +23,16 @@ tests_unit_test_weights_param_SOURCES = %D%/unit/test_weights_param.c
 tests_unit_test_weights_param_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_weights_param_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_torch_file tests/fuzz/fuzz_torch
+tests_unit_test_torch_file_SOURCES = %D%/unit/test_torch_file.c
+tests_unit_test_torch_file_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_torch_file_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+tests_fuzz_fuzz_torch_SOURCES = %D%/fuzz/fuzz_torch.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_torch_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_torch_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la -lpthread -lm
+EXTRA_DIST += tests/golden/torch_files.py tests/golden/torch tests/fuzz/corpus/torch
 check_PROGRAMS += tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
 tests_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c \
 	%D%/fuzz/replay.h

@@ -6,12 +6,8 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "model/weights.h"
@@ -248,36 +244,6 @@ mohs_status safetensors_parse(struct mohs_weights *w, const uint8_t *data,
                                  err);
     json_decref(header);
     return st;
-}
-
-mohs_status safetensors_map(struct mohs_weights *w, const char *path,
-                            struct mohs_error *err)
-{
-    struct stat sb;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, "%s", path);
-    mohs_status st = MOHS_OK;
-    if (fstat(fd, &sb))
-        st = err_errno(err, "%s", path);
-    else if (!S_ISREG(sb.st_mode))
-        st = mohs_fail(err, MOHS_E_IO, "%s: not a regular file", path);
-    else if (sb.st_size < 8)
-        st = mohs_fail(err, MOHS_E_FORMAT,
-                       "%s: %lld bytes are no safetensors file", path,
-                       (long long)sb.st_size);
-    void *p = MAP_FAILED;
-    if (st >= 0) {
-        p = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED)
-            st = err_errno(err, "%s", path);
-    }
-    close(fd);
-    if (st < 0)
-        return st;
-    w->map = xrealloc(w->map, (w->n_maps + 1) * sizeof *w->map);
-    w->map[w->n_maps++] = (struct wmap) { p, (size_t)sb.st_size };
-    return safetensors_parse(w, p, (size_t)sb.st_size, path, err);
 }
 
 /* ---- writing ---------------------------------------------------------- */

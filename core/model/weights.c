@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A checkpoint: tensors by name, its configuration, tokenizer and
- * preprocessor texts, wherever they come from. safetensors.c knows the file
- * format.
+ * preprocessor texts, wherever they come from. weights_open.c finds them in
+ * files, safetensors.c and torch_file.c know the formats.
  */
 #include "config.h"
 
@@ -12,9 +12,6 @@
 
 #include "model/tokenizer.h"
 #include "model/weights.h"
-
-/* Texts beside the tensors: configurations are small, tokenizers are not. */
-enum { CONFIG_MAX = 16 << 20 };
 
 /* ---- the set of tensors ----------------------------------------------- */
 
@@ -26,6 +23,14 @@ static size_t slot_of(const struct mohs_weights *w, const char *name)
     return i;
 }
 
+static void slots_fill(struct mohs_weights *w)
+{
+    if (w->n_slots)
+        memset(w->slot, 0, w->n_slots * sizeof *w->slot);
+    for (size_t i = 0; i < w->n; i++)
+        w->slot[slot_of(w, w->v[i].name)] = (uint32_t)i + 1;
+}
+
 static void slots_grow(struct mohs_weights *w)
 {
     if (w->n_slots >= 2 * (w->n + 1))
@@ -33,8 +38,7 @@ static void slots_grow(struct mohs_weights *w)
     free(w->slot);
     w->n_slots = w->n_slots ? 2 * w->n_slots : 64;
     w->slot = xcalloc(w->n_slots, sizeof *w->slot);
-    for (size_t i = 0; i < w->n; i++)
-        w->slot[slot_of(w, w->v[i].name)] = (uint32_t)i + 1;
+    slots_fill(w);
 }
 
 struct wtensor *weights_find(const struct mohs_weights *w, const char *name)
@@ -100,15 +104,26 @@ mohs_status weights_put(struct mohs_weights *w, const char *name,
     return weights_add(w, &t, err);
 }
 
-/* ---- opening ---------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
-static struct mohs_weights *weights_blank(const char *path)
+struct mohs_weights *weights_blank(const char *path)
 {
     struct mohs_weights *w = xcalloc(1, sizeof *w);
     w->path = xstrdup(path);
     w->meta = json_object();
     pthread_mutex_init(&w->lock, NULL);
     return w;
+}
+
+void weights_strip(struct mohs_weights *w, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    for (size_t i = 0; i < w->n; i++)
+        if (strncmp(w->v[i].name, prefix, n) || !w->v[i].name[n])
+            return;
+    for (size_t i = 0; i < w->n; i++)
+        memmove(w->v[i].name, w->v[i].name + n, strlen(w->v[i].name + n) + 1);
+    slots_fill(w);
 }
 
 void weights_close(struct mohs_weights *w)
@@ -129,15 +144,15 @@ void weights_close(struct mohs_weights *w)
     free(w->config);
     free(w->tokenizer);
     free(w->preprocessor);
+    free(w->config_from);
     free(w->path);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
 
-/* The JSON object in a text; an absent text is fine. */
-static mohs_status check_part(const char *text, const char *owner,
-                              const char *part, json_t **keep,
-                              struct mohs_error *err)
+mohs_status weights_check_part(const char *text, const char *owner,
+                               const char *part, json_t **keep,
+                               struct mohs_error *err)
 {
     if (!text)
         return MOHS_OK;
@@ -162,162 +177,9 @@ mohs_status weights_new(const char *config, const char *tokenizer,
     w->config = config ? xstrdup(config) : NULL;
     w->tokenizer = tokenizer ? xstrdup(tokenizer) : NULL;
     w->preprocessor = preprocessor ? xstrdup(preprocessor) : NULL;
-    OUT_IF_ERR(check_part(config, w->path, "config", &w->config_json, err));
-    OUT_IF_ERR(check_part(tokenizer, w->path, "tokenizer", NULL, err));
-    OUT_IF_ERR(check_part(preprocessor, w->path, "preprocessor", NULL, err));
-    *out = w;
-    w = NULL;
-out:
-    weights_close(w);
-    return st;
-}
-
-/* Reads DIR/name into *text when it exists and *text is still empty. */
-static mohs_status part_from_file(const char *dir, const char *name, size_t max,
-                                  char **text, struct mohs_error *err)
-{
-    if (*text)
-        return MOHS_OK;
-    char *path = path_join(dir, name);
-    mohs_status st = MOHS_OK;
-    if (file_exists(path))
-        st = file_read(path, max, text, NULL, err);
-    free(path);
-    return st;
-}
-
-static void part_from_meta(const struct mohs_weights *w, const char *key,
-                           char **text)
-{
-    const char *s = weights_meta(w, key);
-    if (!*text && s)
-        *text = xstrdup(s);
-}
-
-static mohs_status parts_from_dir(struct mohs_weights *w, const char *dir,
-                                  struct mohs_error *err)
-{
-    RET_IF_ERR(part_from_file(dir, "config.json", CONFIG_MAX, &w->config, err));
-    RET_IF_ERR(part_from_file(dir, "preprocessor_config.json", CONFIG_MAX,
-                              &w->preprocessor, err));
-    RET_IF_ERR(part_from_file(dir, "tokenizer.json", TOKENIZER_BYTES_MAX,
-                              &w->tokenizer, err));
-    if (w->tokenizer)
-        return MOHS_OK;
-    return tokenizer_json_from_dir(dir, &w->tokenizer, err);
-}
-
-static void parts_from_meta(struct mohs_weights *w)
-{
-    part_from_meta(w, "config", &w->config);
-    part_from_meta(w, "tokenizer", &w->tokenizer);
-    part_from_meta(w, "preprocessor", &w->preprocessor);
-}
-
-/* A file that an index names: beside it, never elsewhere. */
-static bool is_plain_name(const char *s)
-{
-    return s && *s && *s != '.' && !strchr(s, '/');
-}
-
-static mohs_status check_index(const struct mohs_weights *w, const json_t *map,
-                               const char *path, struct mohs_error *err)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)map, key, value) {
-        if (!weights_find(w, key))
-            return mohs_fail(err, MOHS_E_FORMAT,
-                             "%s: tensor \"%s\" is not in \"%s\"", path, key,
-                             json_string_value(value));
-    }
-    return MOHS_OK;
-}
-
-/* model.safetensors.index.json: {"weight_map": {tensor: file}}. */
-static mohs_status open_shards(struct mohs_weights *w, const char *dir,
-                               const char *path, struct mohs_error *err)
-{
-    char *text = NULL;
-    size_t n;
-    json_t *index = NULL, *seen = json_object();
-    const char *key;
-    json_t *value;
-    mohs_status st;
-    OUT_IF_ERR(file_read(path, TOKENIZER_BYTES_MAX, &text, &n, err));
-    index = json_text(text, n, path, err);
-    st = index ? MOHS_OK : MOHS_E_FORMAT;
-    json_t *map = json_object_get(index, "weight_map");
-    if (st >= 0 && !json_is_object(map))
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: no \"weight_map\"", path);
-    if (st < 0)
-        goto out;
-    json_object_foreach(map, key, value) {
-        const char *file = json_string_value(value);
-        if (!is_plain_name(file)) {
-            st = mohs_fail(err, MOHS_E_FORMAT,
-                           "%s: tensor \"%s\": no plain file name", path, key);
-            goto out;
-        }
-        if (json_object_get(seen, file))
-            continue;
-        json_object_set_new(seen, file, json_true());
-        char *shard = path_join(dir, file);
-        st = safetensors_map(w, shard, err);
-        free(shard);
-        if (st < 0)
-            goto out;
-    }
-    st = check_index(w, map, path, err);
-out:
-    json_decref(index);
-    json_decref(seen);
-    free(text);
-    return st;
-}
-
-static mohs_status open_dir(struct mohs_weights *w, const char *dir,
-                            struct mohs_error *err)
-{
-    char *one = path_join(dir, "model.safetensors");
-    char *index = path_join(dir, "model.safetensors.index.json");
-    mohs_status st;
-    if (file_exists(one))
-        st = safetensors_map(w, one, err);
-    else if (file_exists(index))
-        st = open_shards(w, dir, index, err);
-    else
-        st = mohs_fail(err, MOHS_E_IO,
-                       "%s: no model.safetensors and no "
-                       "model.safetensors.index.json in this directory",
-                       dir);
-    free(one);
-    free(index);
-    RET_IF_ERR(st);
-    RET_IF_ERR(parts_from_dir(w, dir, err));
-    parts_from_meta(w);
-    return MOHS_OK;
-}
-
-static mohs_status open_file(struct mohs_weights *w, const char *path,
-                             struct mohs_error *err)
-{
-    RET_IF_ERR(safetensors_map(w, path, err));
-    parts_from_meta(w);
-    char *dir = path_dir(path);
-    mohs_status st = parts_from_dir(w, dir, err);
-    free(dir);
-    return st;
-}
-
-mohs_status weights_open(const char *path, struct mohs_weights **out,
-                         struct mohs_error *err)
-{
-    struct mohs_weights *w = weights_blank(path);
-    mohs_status st;
-    OUT_IF_ERR(dir_exists(path) ? open_dir(w, path, err)
-                                : open_file(w, path, err));
-    OUT_IF_ERR(check_part(w->config, path, "config", &w->config_json, err));
+    OUT_IF_ERR(weights_check_part(config, w->path, "config", &w->config_json, err));
+    OUT_IF_ERR(weights_check_part(tokenizer, w->path, "tokenizer", NULL, err));
+    OUT_IF_ERR(weights_check_part(preprocessor, w->path, "preprocessor", NULL, err));
     *out = w;
     w = NULL;
 out:

@@ -45,6 +45,9 @@ struct mohs_weights {
     json_t *meta; /* object of strings */
     char *config, *tokenizer, *preprocessor;
     json_t *config_json;
+    char *config_from;  /* the file or metadata that `config` is from */
+    const char *format; /* "safetensors", "PyTorch", "TorchScript", or NULL */
+    size_t n_files;
     pthread_mutex_t lock; /* of the two fields below */
     bool hashed;
     struct hash128 hash;
@@ -64,14 +67,26 @@ uint16_t half_from_float(float f);
 void half_to_float(const uint8_t *in, float *out, uint64_t n);
 void bfloat_to_float(const uint8_t *in, float *out, uint64_t n);
 
+struct mohs_weights *weights_blank(const char *path);
+/* Takes `prefix` off every name, when every name has it. */
+void weights_strip(struct mohs_weights *w, const char *prefix);
+/* The JSON object in a text, kept or only checked; no text is fine. */
+mohs_status weights_check_part(const char *text, const char *owner,
+                               const char *part, json_t **keep,
+                               struct mohs_error *err);
+
 /* Checks the bytes of a safetensors file and adds its tensors (borrowed from
  * `data`) and metadata. `name` is for messages. */
 mohs_status safetensors_parse(struct mohs_weights *w, const uint8_t *data,
                               size_t n, const char *name,
                               struct mohs_error *err);
-/* Maps a file, which then belongs to w, and parses it. */
-mohs_status safetensors_map(struct mohs_weights *w, const char *path,
-                            struct mohs_error *err);
+/* The same for a zip archive of PyTorch; tensors that are strided views are
+ * copied. Its pickle is read without executing anything. */
+mohs_status torch_parse(struct mohs_weights *w, const uint8_t *data, size_t n,
+                        const char *name, struct mohs_error *err);
+/* Maps a file of either format, which then belongs to w, and parses it. */
+mohs_status weights_map(struct mohs_weights *w, const char *path,
+                        struct mohs_error *err);
 
 /* Parses JSON text of at most `max` bytes: no duplicate keys, an object at
  * the top. NULL and *err on failure. */

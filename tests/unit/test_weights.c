@@ -152,13 +152,13 @@ START_TEST(test_not_a_file)
         size_t n;
         const char *text;
     } list[] = {
-        { "", 0, "no safetensors file" },
-        { "\2\0\0\0\0\0\0", 7, "no safetensors file" },
+        { "", 0, "are no weights" },
+        { "\2\0\0\0\0\0\0", 7, "are no weights" },
         { "\2\0\0\0\0\0\0\0", 8, "not a safetensors file" },
         { "\2\0\0\0\0\0\0\0{", 9, "not a safetensors file" },
         { "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "not a safetensors file" },
         { "\0\0\0\0\0\0\0\0{}", 10, "not a safetensors file" },
-        { "PK\3\4\24\0\0\0\0\0archive", 17, "not a safetensors file" },
+        { "PK\3\4\24\0\0\0\0\0archive", 17, "bad zip archive" },
     };
     struct mohs_error e = MOHS_ERROR_INIT;
     struct mohs_weights *w = NULL;
@@ -166,6 +166,7 @@ START_TEST(test_not_a_file)
         char *path = put_file("y.safetensors", list[i].bytes, list[i].n);
         ck_assert_int_eq(weights_open(path, &w, &e), MOHS_E_FORMAT);
         ck_assert_msg(strstr(e.text, list[i].text) != NULL, "%s", e.text);
+        unlink(path);
         free(path);
     }
     ck_assert_int_eq(weights_open("/nonexistent/z", &w, &e), MOHS_E_IO);
