@@ -83,25 +83,47 @@ extern struct compute *(*compute_of_host)(const struct mohs_host *host);
 /* ---- dense algebra, the part tuned per device ---- */
 
 /*
- * C[m,n] = act(op(A) op(B) + bias) + residual, accumulated over k in one
- * fixed order that depends on k alone, so a row's value never depends on m,
- * n or the tiling. Row-major. a_trans: A is stored [k,m]; b_trans: B is
- * stored [n,k]. bias [n] or NULL; residual [m,n] or NULL; accumulate: adds
- * to what C holds. act: MOHS_ACT_* of ext/graph.h; pre (or NULL) receives
- * the value before the activation. Offsets are in floats. ld* are row
- * strides in floats.
+ * Weights of a convolution, read as op(B) [taps * c, n]: the value for tap t,
+ * channel q and column j lies at j * step_n + q * step_c + t of B, or with
+ * flip at .. + (taps - 1 - t). taps 0: B is a plain matrix.
+ */
+struct gemm_taps {
+    uint32_t taps, c, step_n, step_c, flip;
+};
+
+/*
+ * op(A) gathered from pictures [.., h, w, lda] instead of stored: row (i, y,
+ * x) of oh * ow per picture is the window of kh * kw pixels, `taps.c`
+ * channels each, whose corner is (y stride - pad_y, x stride - pad_x) of the
+ * picture with up - 1 zeros put between its pixels and zeros around it.
+ */
+struct gemm_conv {
+    uint32_t kh, kw, h, w, oh, ow, stride, up, pad_y, pad_x;
+    struct gemm_taps taps; /* taps.taps 0: op(A) and op(B) are matrices */
+};
+
+/*
+ * C[m,n] = act(op(A) op(B) scale + bias) + residual, accumulated over k in
+ * one fixed order that depends on k alone, so a row's value never depends on
+ * m, n or the tiling. Row-major. a_trans: A is stored [k,m]; b_trans: B is
+ * stored [n,k]. scale and bias [n] or NULL; residual [m,n] or NULL;
+ * accumulate: adds to what C holds; residual_first: residual (or C) is added
+ * before the activation. act: MOHS_ACT_* of ext/graph.h; pre (or NULL)
+ * receives the value before the activation. Offsets are in floats. ld* are
+ * row strides in floats; with conv, lda is the distance between pixels.
  */
 struct gemm {
     uint32_t m, n, k;
-    bool a_trans, b_trans, accumulate;
+    bool a_trans, b_trans, accumulate, residual_first;
     int act;
     float alpha; /* scales the product */
-    struct mohs_buffer *a, *b, *c, *bias, *residual, *pre;
-    size_t a_off, b_off, c_off, bias_off, residual_off, pre_off;
+    struct mohs_buffer *a, *b, *c, *scale, *bias, *residual, *pre;
+    size_t a_off, b_off, c_off, scale_off, bias_off, residual_off, pre_off;
     uint32_t lda, ldb, ldc, ldr, ldp; /* ldr: residual, ldp: pre */
-    struct mohs_buffer *b_packed; /* from gemm_pack_b, or NULL: then b and
+    struct mohs_buffer *b_packed; /* from gemm_pack_*, or NULL: then b and
                                    * ldb are not looked at */
     size_t b_packed_off;          /* floats */
+    struct gemm_conv conv;
 };
 mohs_status gemm_run(struct compute *c, const struct gemm *g,
                      struct mohs_error *err);
@@ -113,6 +135,11 @@ mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
                         uint32_t ldb, bool b_trans, uint32_t n, uint32_t k,
                         struct mohs_buffer *packed, size_t packed_off,
                         struct mohs_error *err);
+/* Likewise the weights of a convolution. */
+mohs_status gemm_pack_taps(struct compute *c, struct mohs_buffer *b,
+                           size_t b_off, const struct gemm_taps *t, uint32_t n,
+                           struct mohs_buffer *packed, size_t packed_off,
+                           struct mohs_error *err);
 /* Scratch bytes gemm_run wants for packing operands of this problem; the
  * room keeps one growing scratch buffer of its own, this is for planning. */
 size_t gemm_scratch_bytes(struct compute *c, const struct gemm *g);

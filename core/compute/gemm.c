@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Matrix products: checks the description, chooses the kernel for the
+ * Matrix products, and convolutions, which are products with a gathered A:
+ * checks the description, chooses the kernel for the
  * device, packs B where that kernel wants it. MOHS_GEMM names a form: cpu16
  * (wide vectors), cpu8 (half as wide), tiled (local memory).
  */
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { F_BIAS = 1, F_RESIDUAL = 2, F_PRE = 4, F_ACCUMULATE = 8 };
+enum { F_BIAS = 1, F_RESIDUAL = 2, F_PRE = 4, F_ACCUMULATE = 8, F_SCALE = 16,
+       F_FIRST = 32 };
 enum { TILED_SIDE = 16, TILED_TILE = 64, PACK_CHUNK = 256 };
 /* Largest tile of one work-item (RB and NP of gemm_cpu.cl), and how many
  * work-items each compute unit should get for balance. */
@@ -89,20 +91,57 @@ static mohs_status check_operand(const char *what, const struct mohs_buffer *b,
     return MOHS_OK;
 }
 
+static bool is_conv(const struct gemm *g)
+{
+    return g->conv.taps.taps > 0;
+}
+
+static mohs_status check_taps(const struct gemm_taps *t,
+                              const struct mohs_buffer *b, size_t off,
+                              uint32_t n, struct mohs_error *err)
+{
+    uint64_t last = (uint64_t)(n - 1) * t->step_n +
+                    (uint64_t)(t->c - 1) * t->step_c + t->taps;
+    return check_operand("b", b, off, 1, n && t->c ? last : 0, UINT32_MAX, err);
+}
+
+/* The pictures and weights of a convolution. */
+static mohs_status check_conv(const struct gemm *g, struct mohs_error *err)
+{
+    const struct gemm_conv *v = &g->conv;
+    uint64_t plane = (uint64_t)v->oh * v->ow;
+    if (g->a_trans || !plane || !v->stride || !v->up || g->m % plane ||
+        v->taps.taps != v->kh * v->kw || g->k != v->taps.taps * v->taps.c)
+        return mohs_fail(err, MOHS_E_ARG,
+                         "gemm: a convolution of %u x %u taps, %u channels and "
+                         "%u x %u results is no product of %u x %u",
+                         v->kh, v->kw, v->taps.c, v->oh, v->ow, g->m, g->k);
+    RET_IF_ERR(check_operand("a", g->a, g->a_off, g->m / plane * v->h * v->w,
+                             v->taps.c, g->lda, err));
+    return g->b_packed ? MOHS_OK
+                       : check_taps(&v->taps, g->b, g->b_off, g->n, err);
+}
+
 static mohs_status check(struct compute *c, const struct gemm *g,
                          struct mohs_error *err)
 {
     uint32_t m = g->m, n = g->n, k = g->k;
-    RET_IF_ERR(check_operand("a", g->a, g->a_off, g->a_trans ? k : m,
-                             g->a_trans ? m : k, g->lda, err));
-    if (!g->b_packed)
-        RET_IF_ERR(check_operand("b", g->b, g->b_off, g->b_trans ? n : k,
-                                 g->b_trans ? k : n, g->ldb, err));
-    else
+    if (is_conv(g)) {
+        RET_IF_ERR(check_conv(g, err));
+    } else {
+        RET_IF_ERR(check_operand("a", g->a, g->a_off, g->a_trans ? k : m,
+                                 g->a_trans ? m : k, g->lda, err));
+        if (!g->b_packed)
+            RET_IF_ERR(check_operand("b", g->b, g->b_off, g->b_trans ? n : k,
+                                     g->b_trans ? k : n, g->ldb, err));
+    }
+    if (g->b_packed)
         RET_IF_ERR(check_operand("packed b", g->b_packed, g->b_packed_off, 1,
                                  gemm_packed_bytes(c, n, k) / sizeof(float),
                                  UINT32_MAX, err));
     RET_IF_ERR(check_operand("c", g->c, g->c_off, m, n, g->ldc, err));
+    if (g->scale)
+        RET_IF_ERR(check_operand("scale", g->scale, g->scale_off, 1, n, n, err));
     if (g->bias)
         RET_IF_ERR(check_operand("bias", g->bias, g->bias_off, 1, n, n, err));
     if (g->residual)
@@ -116,7 +155,7 @@ static mohs_status check(struct compute *c, const struct gemm *g,
 /* ---- running ---- */
 
 struct arg_list {
-    struct mohs_arg a[32];
+    struct mohs_arg a[48];
     uint32_t n;
 };
 
@@ -141,6 +180,7 @@ static void add_results(struct arg_list *l, const struct gemm *g)
 {
     add_buffer(l, g->c, g->c_off);
     add_u64(l, g->ldc);
+    add_buffer(l, g->scale ? g->scale : g->c, g->scale_off);
     add_buffer(l, g->bias ? g->bias : g->c, g->bias_off);
     add_buffer(l, g->residual ? g->residual : g->c, g->residual_off);
     add_u64(l, g->ldr);
@@ -154,10 +194,27 @@ static void add_results(struct arg_list *l, const struct gemm *g)
 static void add_epilogue(struct arg_list *l, const struct gemm *g)
 {
     int flags = (g->bias ? F_BIAS : 0) | (g->residual ? F_RESIDUAL : 0) |
-                (g->pre ? F_PRE : 0) | (g->accumulate ? F_ACCUMULATE : 0);
+                (g->pre ? F_PRE : 0) | (g->accumulate ? F_ACCUMULATE : 0) |
+                (g->scale ? F_SCALE : 0) | (g->residual_first ? F_FIRST : 0);
     l->a[l->n++] = mohs_arg_f32(g->alpha);
     l->a[l->n++] = mohs_arg_i32(g->act);
     l->a[l->n++] = mohs_arg_i32(flags);
+}
+
+static void add_conv(struct arg_list *l, const struct gemm_conv *v)
+{
+    const uint32_t x[] = { v->kh, v->kw,     v->h,  v->w,     v->oh,
+                           v->ow, v->stride, v->up, v->pad_y, v->pad_x,
+                           v->taps.c };
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        add_u32(l, x[i]);
+}
+
+static void add_taps(struct arg_list *l, const struct gemm_taps *t)
+{
+    const uint32_t x[] = { t->taps, t->c, t->step_n, t->step_c, t->flip };
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        add_u32(l, x[i]);
 }
 
 static mohs_status run_tiled(struct compute *c, const struct gemm *g,
@@ -165,7 +222,7 @@ static mohs_status run_tiled(struct compute *c, const struct gemm *g,
 {
     struct mohs_program *p;
     struct arg_list l = { .n = 0 };
-    RET_IF_ERR(program_core(c, "gemm_tiled", "", &p, err));
+    RET_IF_ERR(program_core(c, "gemm_tiled", is_conv(g) ? "-DCONV" : "", &p, err));
     add_buffer(&l, g->a, g->a_off);
     add_u64(&l, g->a_trans ? 1 : g->lda);
     add_u64(&l, g->a_trans ? g->lda : 1);
@@ -174,6 +231,10 @@ static mohs_status run_tiled(struct compute *c, const struct gemm *g,
     add_u64(&l, g->b_trans ? g->ldb : 1);
     add_results(&l, g);
     add_epilogue(&l, g);
+    if (is_conv(g)) {
+        add_conv(&l, &g->conv);
+        add_taps(&l, &g->conv.taps);
+    }
     size_t global[2] = { (size_t)ceil_div(g->n, TILED_TILE) * TILED_SIDE,
                          (size_t)ceil_div(g->m, TILED_TILE) * TILED_SIDE };
     return kernel_run(c, p, "gemm_tiled", 2, global, NULL, l.a, l.n, err);
@@ -203,7 +264,7 @@ static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
     struct arg_list l = { .n = 0 };
     char options[64];
     snprintf(options, sizeof options, "-DMR=%u -DNV=%u%s", f->mr, f->nv,
-             g->a_trans ? " -DA_TRANS" : "");
+             g->a_trans ? " -DA_TRANS" : is_conv(g) ? " -DCONV" : "");
     RET_IF_ERR(program_core(c, "gemm_cpu", options, &p, err));
     uint32_t strips = ceil_div(g->m, f->mr), panels = panels_of(f, g->n), rb, np;
     choose_tile(c, strips, panels, &rb, &np);
@@ -214,6 +275,10 @@ static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
     add_u32(&l, rb);
     add_u32(&l, np);
     add_epilogue(&l, g);
+    if (is_conv(g)) {
+        add_conv(&l, &g->conv);
+        add_u64(&l, g->a->bytes / sizeof(float));
+    }
     size_t global[2] = { ceil_div(strips, rb), ceil_div(panels, np) };
     return kernel_run(c, p, "gemm_cpu", 2, global, NULL, l.a, l.n, err);
 }
@@ -247,6 +312,33 @@ mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
                       global, NULL, l.a, l.n, err);
 }
 
+mohs_status gemm_pack_taps(struct compute *c, struct mohs_buffer *b,
+                           size_t b_off, const struct gemm_taps *t, uint32_t n,
+                           struct mohs_buffer *packed, size_t packed_off,
+                           struct mohs_error *err)
+{
+    const struct gemm_form *f = form_of(c);
+    struct mohs_program *p;
+    struct arg_list l = { .n = 0 };
+    char options[32];
+    uint32_t k = t->taps * t->c;
+    if (!f->packs)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "gemm: this device does not pack operands");
+    RET_IF_ERR(check_taps(t, b, b_off, n, err));
+    RET_IF_ERR(check_operand("packed b", packed, packed_off, 1,
+                             gemm_packed_bytes(c, n, k) / sizeof(float),
+                             UINT32_MAX, err));
+    snprintf(options, sizeof options, "-DNV=%u", f->nv);
+    RET_IF_ERR(program_core(c, "gemm_pack", options, &p, err));
+    add_buffer(&l, b, b_off);
+    add_buffer(&l, packed, packed_off);
+    add_u32(&l, n);
+    add_taps(&l, t);
+    size_t global[2] = { panels_of(f, n), ceil_div(k, PACK_CHUNK) };
+    return kernel_run(c, p, "gemm_pack_taps", 2, global, NULL, l.a, l.n, err);
+}
+
 mohs_status gemm_run(struct compute *c, const struct gemm *g,
                      struct mohs_error *err)
 {
@@ -260,7 +352,10 @@ mohs_status gemm_run(struct compute *c, const struct gemm *g,
         return run_cpu(c, f, g, g->b_packed, g->b_packed_off, err);
     struct mohs_buffer *scratch;
     RET_IF_ERR(scratch_get(c, gemm_scratch_bytes(c, g), &scratch, err));
-    mohs_status st = gemm_pack_b(c, g->b, g->b_off, g->ldb, g->b_trans, g->n,
+    mohs_status st =
+        is_conv(g) ? gemm_pack_taps(c, g->b, g->b_off, &g->conv.taps, g->n,
+                                    scratch, 0, err)
+                   : gemm_pack_b(c, g->b, g->b_off, g->ldb, g->b_trans, g->n,
                                  g->k, scratch, 0, err);
     if (st >= 0)
         st = run_cpu(c, f, g, scratch, 0, err);

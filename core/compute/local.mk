@@ -12,6 +12,7 @@ CORE_CL += core/compute/kernels/gemm_cpu.cl core/compute/kernels/gemm_pack.cl
 CORE_CL += core/compute/kernels/gemm_tiled.cl
 CORE_CL += core/compute/kernels/elementwise.cl core/compute/kernels/norm.cl
 CORE_CL += core/compute/kernels/embed.cl core/compute/kernels/patch.cl
+CORE_CL += core/compute/kernels/conv.cl core/compute/kernels/pool.cl
 CORE_CL += core/compute/kernels/loss.cl core/compute/kernels/optim.cl
 CORE_CL += core/compute/kernels/attention.cl core/compute/kernels/attention_cpu.cl
 

@@ -93,8 +93,8 @@ struct op {
     bool view;  /* out 0 is in[0] under another shape */
 };
 
-extern const struct op ops_dense[], ops_map[], ops_norm[], ops_shape[],
-    ops_attention[], ops_loss[];
+extern const struct op ops_dense[], ops_conv[], ops_map[], ops_norm[],
+    ops_pool[], ops_shape[], ops_attention[], ops_loss[];
 const struct op *op_find(const char *name);
 /* Parses info.attributes; returns their number. */
 uint32_t op_attrs(const struct op *op, struct attr_spec out[OP_ATTR_MAX]);
@@ -105,7 +105,8 @@ struct tap {
     struct tensor *x, *delta;
 };
 
-enum kernel_file { K_ELEMENTWISE, K_NORM, K_EMBED, K_PATCH, K_LOSS, K_FILES };
+enum kernel_file { K_ELEMENTWISE, K_NORM, K_EMBED, K_PATCH, K_LOSS, K_CONV,
+                   K_POOL, K_FILES };
 
 struct graph {
     struct compute *c;
@@ -185,11 +186,16 @@ bool same_shape(const struct tensor *a, const struct tensor *b);
 
 /* ---- parameters ---- */
 size_t params_find(const struct params *p, const char *name); /* SIZE_MAX */
-/* The packed form of parameter i as op(B)[k, n], made or remade when the
- * parameter changed; *out NULL when the device does not pack. Borrowed. */
-mohs_status params_packed(struct params *p, size_t i, bool b_trans, uint32_t n,
-                          uint32_t k, struct mohs_buffer **out,
-                          struct mohs_error *err);
+/* How a weight is packed: as op(B) [k, n], or as the taps of a convolution,
+ * `groups` of them one behind the other. Without padding: compared as bytes. */
+struct pack_form {
+    uint32_t n, k, b_trans, groups;
+    struct gemm_taps taps;
+};
+/* Parameter i in that form, made or remade when the parameter changed; *out
+ * NULL when the device does not pack. Borrowed. */
+mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
+                          struct mohs_buffer **out, struct mohs_error *err);
 
 /* ---- running ---- */
 mohs_status graph_allocate(struct graph *g, struct mohs_error *err);

@@ -244,9 +244,10 @@ static void cost_packed(struct graph *g)
         bool seen = !dense_packs(g->order[i], &a);
         for (uint32_t j = 0; j < i && !seen; j++)
             seen = dense_packs(g->order[j], &b) && a.param == b.param &&
-                   a.b_trans == b.b_trans && a.n == b.n && a.k == b.k;
+                   memcmp(&a.form, &b.form, sizeof a.form) == 0;
         if (!seen)
-            g->cost.packed_bytes += gemm_packed_bytes(g->c, a.n, a.k);
+            g->cost.packed_bytes +=
+                gemm_packed_bytes(g->c, a.form.n, a.form.k) * a.form.groups;
     }
 }
 

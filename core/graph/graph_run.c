@@ -9,7 +9,8 @@
 
 static const char *const kernel_files[K_FILES] = {
     [K_ELEMENTWISE] = "elementwise", [K_NORM] = "norm", [K_EMBED] = "embed",
-    [K_PATCH] = "patch",             [K_LOSS] = "loss",
+    [K_PATCH] = "patch",             [K_LOSS] = "loss", [K_CONV] = "conv",
+    [K_POOL] = "pool",
 };
 
 /* ---- memory ----------------------------------------------------------- */

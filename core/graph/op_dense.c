@@ -23,7 +23,8 @@ bool dense_gemm(const struct node *nd, struct gemm *gm)
         gm->b_trans = nd->attr[1] != 0;
         gm->alpha = (float)nd->attr[2];
     } else {
-        return false;
+        uint32_t groups;
+        return conv_gemm(nd, gm, &groups);
     }
     gm->m = gm->a_trans ? dim_last(a) : dim_rows(a);
     gm->k = gm->a_trans ? dim_rows(a) : dim_last(a);
@@ -37,10 +38,13 @@ bool dense_gemm(const struct node *nd, struct gemm *gm)
 bool dense_packs(const struct node *nd, struct dense_pack *out)
 {
     struct gemm gm;
+    uint32_t groups = 1;
     if (!dense_gemm(nd, &gm) || nd->in[1]->root->kind != T_WEIGHT)
         return false;
-    *out = (struct dense_pack){ nd->in[1]->root->param, gm.b_trans, gm.n,
-                                gm.k };
+    conv_gemm(nd, &gm, &groups);
+    *out = (struct dense_pack){ nd->in[1]->root->param,
+                                { gm.n, gm.k, gm.b_trans, groups,
+                                  gm.conv.taps } };
     return true;
 }
 
@@ -60,8 +64,8 @@ static mohs_status gemm_node(struct graph *g, struct node *nd,
     gm.accumulate = residual && residual->buf == gm.c;
     gm.residual = residual && !gm.accumulate ? residual->buf : NULL;
     if (dense_packs(nd, &pk))
-        RET_IF_ERR(params_packed(g->params, pk.param, pk.b_trans, pk.n, pk.k,
-                                 &gm.b_packed, err));
+        RET_IF_ERR(params_packed(g->params, pk.param, &pk.form, &gm.b_packed,
+                                 err));
     return gemm_run(g->c, &gm, err);
 }
 

@@ -5,15 +5,16 @@
 
 #include "graph/graph_internal.h"
 
-/* Shape and strides of the gemm behind a node, buffers left NULL; false when
- * it is none. */
+/* Shape and strides of the gemm behind a node (of one group of a
+ * convolution), buffers left NULL; false when it is none. */
 bool dense_gemm(const struct node *nd, struct gemm *gm);
+/* The same for the ops of op_conv.c; *groups how many there are. */
+bool conv_gemm(const struct node *nd, struct gemm *gm, uint32_t *groups);
 
 /* The packed weight a node reads. */
 struct dense_pack {
     size_t param;
-    bool b_trans;
-    uint32_t n, k;
+    struct pack_form form;
 };
 bool dense_packs(const struct node *nd, struct dense_pack *out);
 

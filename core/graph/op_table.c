@@ -9,8 +9,8 @@
 
 #include "graph/graph_internal.h"
 
-static const struct op *const families[] = { ops_dense, ops_attention,
-                                             ops_norm, ops_map,
+static const struct op *const families[] = { ops_dense, ops_conv, ops_pool,
+                                             ops_attention, ops_norm, ops_map,
                                              ops_shape, ops_loss };
 enum { N_FAMILIES = sizeof families / sizeof families[0] };
 

@@ -9,8 +9,7 @@
 
 struct packed {
     struct packed *next;
-    bool b_trans;
-    uint32_t n, k;
+    struct pack_form form;
     uint64_t generation;
     struct mohs_buffer *buf;
 };
@@ -159,29 +158,41 @@ void params_touch(struct params *p, size_t i)
         p->v[i].generation++;
 }
 
-mohs_status params_packed(struct params *p, size_t i, bool b_trans, uint32_t n,
-                          uint32_t k, struct mohs_buffer **out,
-                          struct mohs_error *err)
+/* Packs group i of a weight behind those before it. */
+static mohs_status pack_group(struct params *p, struct param *v,
+                              const struct pack_form *f, uint32_t i,
+                              struct mohs_buffer *to, struct mohs_error *err)
+{
+    size_t at = i * (gemm_packed_bytes(p->c, f->n, f->k) / sizeof(float));
+    if (f->taps.taps)
+        return gemm_pack_taps(p->c, v->buf, i * (size_t)(v->count / f->groups),
+                              &f->taps, f->n, to, at, err);
+    // stored [n, k] when transposed, [k, n] when not
+    return gemm_pack_b(p->c, v->buf, 0, f->b_trans ? f->k : f->n, f->b_trans,
+                       f->n, f->k, to, at, err);
+}
+
+mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
+                          struct mohs_buffer **out, struct mohs_error *err)
 {
     struct param *v = &p->v[i];
     *out = NULL;
-    size_t bytes = gemm_packed_bytes(p->c, n, k);
+    size_t bytes = gemm_packed_bytes(p->c, f->n, f->k) * f->groups;
     if (!bytes)
         return MOHS_OK;
     struct packed *pk = v->packed;
-    while (pk && (pk->b_trans != b_trans || pk->n != n || pk->k != k))
+    while (pk && memcmp(&pk->form, f, sizeof *f) != 0)
         pk = pk->next;
     if (!pk) {
         struct mohs_buffer *buf;
         RET_IF_ERR(buffer_new(p->c, bytes, &buf, err));
         pk = xcalloc(1, sizeof *pk);
-        *pk = (struct packed){ v->packed, b_trans, n, k, 0, buf };
+        *pk = (struct packed){ v->packed, *f, 0, buf };
         v->packed = pk;
     }
     if (pk->generation != v->generation) {
-        // stored [n, k] when transposed, [k, n] when not
-        RET_IF_ERR(gemm_pack_b(p->c, v->buf, 0, b_trans ? k : n, b_trans, n, k,
-                               pk->buf, 0, err));
+        for (uint32_t j = 0; j < f->groups; j++)
+            RET_IF_ERR(pack_group(p, v, f, j, pk->buf, err));
         pk->generation = v->generation;
     }
     *out = pk->buf;

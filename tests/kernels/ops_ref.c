@@ -44,7 +44,7 @@ static size_t product(const uint32_t *d, uint32_t from, uint32_t to)
 /* ---- elementwise ------------------------------------------------------ */
 
 /* Codes as MOHS_ACT_*, then sigmoid and softplus. */
-static double act(int f, double x)
+double ref_act(int f, double x)
 {
     switch (f) {
     case 1:
@@ -71,7 +71,7 @@ static double act(int f, double x)
 static void each(const struct ref_call *c, int f)
 {
     for (size_t i = 0; i < c->out->n; i++)
-        c->out->v[i] = act(f, c->in[0].v[i]);
+        c->out->v[i] = ref_act(f, c->in[0].v[i]);
 }
 
 #define ACT(name, f)                                 \
@@ -150,7 +150,7 @@ static void r_linear(const struct ref_call *c)
             double s = b ? b[j] : 0;
             for (size_t q = 0; q < k; q++)
                 s += c->in[0].v[i * k + q] * c->in[1].v[j * k + q];
-            c->out->v[i * n + j] = act(f, s) + (res ? res[i * n + j] : 0);
+            c->out->v[i * n + j] = ref_act(f, s) + (res ? res[i * n + j] : 0);
         }
 }
 
@@ -598,5 +598,5 @@ ref_fn ref_find(const char *name)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].name, name) == 0)
             return table[i].fn;
-    return NULL;
+    return ref_find_conv(name);
 }

@@ -31,5 +31,8 @@ double ref_attr(const struct ref_call *c, const char *name, double def);
 /* The reference of op `name`, or NULL. */
 typedef void (*ref_fn)(const struct ref_call *c);
 ref_fn ref_find(const char *name);
+ref_fn ref_find_conv(const char *name); /* of the ops over pictures only */
+/* The activation of code f: MOHS_ACT_*, then sigmoid and softplus. */
+double ref_act(int f, double x);
 
 #endif

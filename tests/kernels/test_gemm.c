@@ -2,7 +2,7 @@
 /*
  * Matrix products in every form (vector widths, tiled): the product equals
  * the fmaf chain in ascending k bit for bit, whatever the shape, the
- * transposition or the tile; epilogues against double; packed operands;
+ * transposition or the tile; convolutions; epilogues against double; packed operands;
  * faults.
  */
 #include "config.h"
@@ -159,6 +159,94 @@ START_TEST(packed)
 }
 END_TEST
 
+/* ---- convolutions ---- */
+
+/* channels, distance of pixels, picture, kernel, stride, up, pad, columns */
+static const struct shape {
+    uint32_t c, ld, h, w, kh, kw, stride, up, pad, n;
+} convs[] = {
+    { 16, 16, 6, 5, 3, 3, 1, 1, 1, 17 }, { 3, 3, 9, 9, 7, 7, 2, 1, 3, 33 },
+    { 5, 12, 4, 6, 3, 2, 1, 1, 1, 9 },   { 32, 32, 5, 5, 1, 1, 2, 1, 0, 40 },
+    { 7, 7, 4, 3, 3, 3, 1, 2, 1, 20 },   { 200, 200, 5, 4, 3, 3, 1, 1, 1, 5 },
+};
+enum { N_CONVS = sizeof convs / sizeof *convs, PICTURES = 2 };
+
+static uint32_t slid(uint32_t size, const struct shape *s, uint32_t k)
+{
+    return ((size - 1) * s->up + 1 + 2 * s->pad - k) / s->stride + 1;
+}
+
+/* Value q of the window of result row r, by the words of struct gemm_conv. */
+static float window(const float *x, const struct gemm *g, uint32_t r, uint32_t q)
+{
+    const struct gemm_conv *v = &g->conv;
+    uint32_t tap = q / v->taps.c, pos = r % (v->oh * v->ow);
+    int y = (int)(pos / v->ow * v->stride + tap / v->kw) - (int)v->pad_y;
+    int z = (int)(pos % v->ow * v->stride + tap % v->kw) - (int)v->pad_x;
+    int up = (int)v->up;
+    if (y < 0 || z < 0 || y % up || z % up || y / up >= (int)v->h ||
+        z / up >= (int)v->w)
+        return 0;
+    size_t at = ((size_t)(r / (v->oh * v->ow)) * v->h + (size_t)(y / up)) * v->w;
+    return x[(at + (size_t)(z / up)) * g->lda + q % v->taps.c];
+}
+
+static float tap(const float *w, const struct gemm_taps *t, uint32_t q, uint32_t j)
+{
+    uint32_t k = q / t->c;
+    return w[(size_t)j * t->step_n + (size_t)(q % t->c) * t->step_c +
+             (t->flip ? t->taps - 1 - k : k)];
+}
+
+/* A convolution gives the bits of the chain over its windows, packed and not;
+ * both orders of the weights. */
+START_TEST(convolution)
+{
+    setup_form(_i / N_CONVS);
+    const struct shape *s = &convs[_i % N_CONVS];
+    uint32_t taps = s->kh * s->kw, oh = slid(s->h, s, s->kh);
+    uint32_t ow = slid(s->w, s, s->kw);
+    size_t nx = (size_t)PICTURES * s->h * s->w * s->ld;
+    size_t nw = (size_t)s->n * s->c * taps;
+    struct gemm g = { .m = PICTURES * oh * ow, .n = s->n, .k = taps * s->c,
+                      .alpha = 1, .lda = s->ld, .ldc = s->n };
+    float *x = random_floats(nx, 1), *w = random_floats(nw, 2);
+    g.a = device_copy(x, nx * 4);
+    OK(buffer_new(c, (size_t)g.m * g.n * 4, &g.c, &err));
+    for (uint32_t flip = 0; flip < 2; flip++) {
+        g.conv = (struct gemm_conv){
+            s->kh, s->kw, s->h, s->w, oh, ow, s->stride, s->up, s->pad, s->pad,
+            { taps, s->c, flip ? taps : taps * s->c, flip ? taps * s->n : taps,
+              flip } };
+        g.b = device_copy(w, nw * 4);
+        size_t bytes = gemm_packed_bytes(c, g.n, g.k);
+        if (flip && bytes) {
+            OK(buffer_new(c, bytes, &g.b_packed, &err));
+            OK(gemm_pack_taps(c, g.b, 0, &g.conv.taps, g.n, g.b_packed, 0, &err));
+        }
+        OK(gemm_run(c, &g, &err));
+        float *got = host_copy(g.c);
+        for (uint32_t i = 0; i < g.m * g.n; i++) {
+            float want = 0;
+            for (uint32_t q = 0; q < g.k; q++)
+                want = fmaf(window(x, &g, i / g.n, q),
+                            tap(w, &g.conv.taps, q, i % g.n), want);
+            ck_assert_msg(got[i] == want, "value %u: %a, not %a", i, got[i], want);
+        }
+        free(got);
+        buffer_unref(g.b);
+    }
+    g.conv.taps.taps++;
+    ck_assert_int_eq(gemm_run(c, &g, &err), MOHS_E_ARG);
+    buffer_unref(g.b_packed);
+    buffer_unref(g.a);
+    buffer_unref(g.c);
+    free(x);
+    free(w);
+    teardown();
+}
+END_TEST
+
 static double act_ref(int act, double x)
 {
     switch (act) {
@@ -283,6 +371,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, product, 0, N_FORMS * N_SIZES);
     tcase_add_loop_test(t, packed, 0, N_FORMS * N_SIZES);
+    tcase_add_loop_test(t, convolution, 0, N_FORMS * N_CONVS);
     tcase_add_loop_test(t, epilogue, 0, N_FORMS * (MOHS_ACT_TANH + 1));
     tcase_add_loop_test(t, row_invariance, 0, N_FORMS);
     tcase_add_loop_test(t, faults, 0, N_FORMS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * C = act(alpha op(A) op(B) + bias) + residual (+ C) for CPU devices. One
+ * C = act(alpha op(A) op(B) scale + bias) + residual (+ C) for CPU devices. One
  * work-item makes a tile of rb strips (MR rows each) by np panels (NR = 16 NV
  * columns each). B comes packed in panels [k padded to 16][NR]; a strip of A
  * is copied KC columns at a time to private memory, where it stays in the
@@ -59,6 +59,94 @@ static inline void gemm_micro(const float *a, global const float *b, float *acc,
             vstore16(c[i][j], i * NV + j, acc);
 }
 
+#ifdef CONV
+/* struct gemm_conv of compute.h; room: floats behind `a`. */
+struct picture {
+    uint kh, kw, h, w, oh, ow, stride, up, pad_y, pad_x, c;
+    ulong room;
+};
+
+/* A row of op(A) is made of runs: a row of the window where its pixels
+ * neighbour each other in memory, else a pixel. This is run r of a window. */
+struct run {
+    long at;     /* of the run's first value, inside the picture or not */
+    int lo, hi;  /* values [lo, hi) are in the picture */
+};
+
+static inline struct run gemm_run_of(const struct picture *g, ulong lda,
+                                     uint row, uint r, bool wide)
+{
+    uint img = row / (g->oh * g->ow), pos = row % (g->oh * g->ow);
+    int y = (int)(pos / g->ow * g->stride) - (int)g->pad_y;
+    int x = (int)(pos % g->ow * g->stride) - (int)g->pad_x;
+    int up = (int)g->up, w = (int)g->w;
+    y += (int)(wide ? r : r / g->kw);
+    x += (int)(wide ? 0 : r % g->kw);
+    struct run run = { 0, 0, 0 };
+    if (y < 0 || y % up || y / up >= (int)g->h)
+        return run;
+    run.at = ((long)img * g->h + y / up) * w;
+    if (wide) {
+        run.lo = max(-x, 0) * (int)g->c;
+        run.hi = min((int)g->kw, w - x) * (int)g->c;
+    } else if (x >= 0 && !(x % up) && x / up < w) {
+        x /= up;
+        run.hi = (int)g->c;
+    }
+    run.at = (run.at + x) * (long)lda;
+    return run;
+}
+
+/* Values [from, from + n) of the run to a line in private memory, which has
+ * 15 floats of room behind it: what is written too far, the next run or the
+ * zeros at the end correct. */
+static inline void gemm_run_copy(const struct run *r, global const float *a,
+                                 ulong room, uint from, uint n, float *to)
+{
+    int e = (int)from, end = (int)(from + n);
+    int lo = clamp(r->lo, e, end), hi = clamp(r->hi, lo, end);
+    global const float *p = a + r->at;
+    to -= e;
+    for (; e < lo; e += 16)
+        vstore16((float16)(0.0f), 0, to + e);
+    e = lo;
+    if ((ulong)(r->at + hi + 15) <= room)
+        for (; e < hi; e += 16)
+            vstore16(vload16(0, p + e), 0, to + e);
+    else
+        for (; e < hi; e++)
+            to[e] = p[e];
+    for (e = hi; e < end; e += 16)
+        vstore16((float16)(0.0f), 0, to + e);
+}
+
+/* Rows i0.. of the gathered windows, columns k0..k0+kc, zeros beyond m and
+ * kc. */
+static inline void gemm_window(float *strip, global const float *a, ulong lda,
+                               const struct picture *g, uint i0, uint k0,
+                               uint m, uint kc)
+{
+    bool wide = g->up == 1 && lda == g->c;
+    uint len = wide ? g->kw * g->c : g->c;
+    float line[KC + 32] __attribute__((aligned(64)));
+    for (uint i = 0; i < MR; i++) {
+        float *to = strip + i * 16;
+        uint q = 0, r = k0 / len, from = k0 % len, have = i0 + i < m ? kc : 0;
+        while (q < have) {
+            struct run run = gemm_run_of(g, lda, i0 + i, r++, wide);
+            uint n = min(len - from, kc - q);
+            gemm_run_copy(&run, a, g->room, from, n, line + q);
+            q += n;
+            from = 0;
+        }
+        vstore16((float16)(0.0f), 0, line + q);
+        for (q = 0; q < kc; q += 16)
+            vstore16(q < have ? vload16(0, line + q) : (float16)(0.0f), 0,
+                     to + q * MR);
+    }
+}
+#endif
+
 /* Copies rows i0.. of op(A), columns k0..k0+kc, zeros beyond m and kc. */
 static inline void gemm_strip(float *strip, global const float *a, ulong lda, uint i0,
                        uint k0, uint m, uint kc)
@@ -96,17 +184,26 @@ static inline void gemm_strip(float *strip, global const float *a, ulong lda, ui
 #define HAS_RESIDUAL 2
 #define HAS_PRE 4
 #define ACCUMULATE 8
+#define HAS_SCALE 16
+#define RESIDUAL_FIRST 32
 
 /* Global size: (tiles of rows, tiles of panels). Absent operands are never
  * read. pc: panel length, k padded to 16. */
 CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
                          global const float *b, ulong b_off,
                          global float *c, ulong c_off, ulong ldc,
+                         global const float *scale, ulong scale_off,
                          global const float *bias, ulong bias_off,
                          global const float *res, ulong res_off, ulong ldr,
                          global float *pre, ulong pre_off, ulong ldp,
                          uint m, uint n, uint k, uint rb, uint np, float alpha,
-                         int act, int flags)
+                         int act, int flags
+#ifdef CONV
+                         , uint kh, uint kw, uint h, uint w, uint oh, uint ow,
+                         uint stride, uint up, uint pad_y, uint pad_x,
+                         uint channels, ulong room
+#endif
+                         )
 {
     float strip[MR * KC + 16] __attribute__((aligned(64)));
     float acc[RB * NP * MR * NR] __attribute__((aligned(64)));
@@ -114,6 +211,10 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
     uint ns = min(rb, (m - i0 + MR - 1) / MR);
     uint nps = min(np, (n - j0 + NR - 1) / NR);
     ulong pc = (k + 15) / 16 * 16;
+#ifdef CONV
+    struct picture g = { kh, kw, h, w, oh, ow, stride, up, pad_y, pad_x,
+                         channels, room - a_off };
+#endif
     a += a_off;
     b += b_off + j0 * pc;
     for (uint i = 0; i < ns * nps * MR * NV; i++)
@@ -121,7 +222,11 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
     for (uint k0 = 0; k0 < k; k0 += KC) {
         uint kc = min((uint)KC, k - k0), kc16 = (kc + 15) / 16 * 16;
         for (uint s = 0; s < ns; s++) {
+#ifdef CONV
+            gemm_window(strip, a, lda, &g, i0 + s * MR, k0, m, kc);
+#else
             gemm_strip(strip, a, lda, i0 + s * MR, k0, m, kc);
+#endif
             for (uint p = 0; p < nps; p++)
                 gemm_micro(strip, b + (p * pc + k0) * NR,
                            acc + (s * nps + p) * MR * NR, kc16);
@@ -136,15 +241,22 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
                 break;
             uint t = (i / MR * nps + v / NV) * MR + i % MR;
             float16 y = vload16(t * NV + v % NV, acc) * alpha;
+            if (flags & HAS_SCALE)
+                y *= load_n(scale + scale_off + j, left);
             if (flags & HAS_BIAS)
                 y += load_n(bias + bias_off + j, left);
+            float16 more = (float16)(0.0f);
+            if (flags & HAS_RESIDUAL)
+                more = load_n(res + res_off + r * ldr + j, left);
+            if (flags & ACCUMULATE)
+                more += load_n(c + c_off + r * ldc + j, left);
+            if (flags & RESIDUAL_FIRST)
+                y += more;
             if (flags & HAS_PRE)
                 store_n(pre + pre_off + r * ldp + j, left, y);
             y = act16(act, y);
-            if (flags & HAS_RESIDUAL)
-                y += load_n(res + res_off + r * ldr + j, left);
-            if (flags & ACCUMULATE)
-                y += load_n(c + c_off + r * ldc + j, left);
+            if (!(flags & RESIDUAL_FIRST))
+                y += more;
             store_n(c + c_off + r * ldc + j, left, y);
         }
     }

@@ -47,3 +47,24 @@ CPU_KERNEL void gemm_pack_cols(global const float *b, ulong b_off, ulong ldb,
                 vstore16(r[i], (q + i) * NV + v, out);
         }
 }
+
+/* Weights of a convolution (struct gemm_taps of compute.h): k is the tap
+ * times c channels. */
+CPU_KERNEL void gemm_pack_taps(global const float *b, ulong b_off,
+                               global float *out, ulong out_off, uint n,
+                               uint taps, uint c, uint step_n, uint step_c,
+                               uint flip)
+{
+    uint p = get_group_id(0), k0 = get_group_id(1) * K_CHUNK, k = taps * c;
+    uint pc = (k + 15) / 16 * 16, k1 = min(k0 + K_CHUNK, pc);
+    b += b_off;
+    out += out_off + (ulong)p * pc * NR;
+    for (uint q = k0; q < k1; q++) {
+        uint tap = q / c;
+        ulong at = (ulong)(q % c) * step_c + (flip ? taps - 1 - tap : tap);
+        for (uint v = 0; v < NR; v++) {
+            uint j = p * NR + v;
+            out[q * NR + v] = q < k && j < n ? b[at + (ulong)j * step_n] : 0.0f;
+        }
+    }
+}
