@@ -6,3 +6,9 @@ tests_unit_test_attacks_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_attacks_LDADD = core/libplugin.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
 EXTRA_DIST += tests/golden/attacks.py tests/golden/attacks.h
+check_PROGRAMS += tests/unit/test_guard
+tests_unit_test_guard_SOURCES = %D%/unit/test_guard.c %D%/unit/attack_victim.c \
+	%D%/unit/attack_victim.h
+tests_unit_test_guard_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_guard_LDADD = core/libeval.la core/libplugin.la core/libcompute.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "eval/assault.h"
+#include "eval/guard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -151,7 +152,7 @@ void attack_keys(struct assault *a)
     struct hash128 p =
         preprocess_hash(encoder_preprocess(a->c->model->encoder));
     struct hasher *h = hasher_new();
-    hasher_str(h, "attack/2");
+    hasher_str(h, "attack/3");
     hasher_u64(h, m.hi);
     hasher_u64(h, m.lo);
     hasher_u64(h, p.hi);
@@ -199,6 +200,19 @@ static void find_positives(struct assault *a)
     free(at);
 }
 
+/* A victim, what it borrows, and what stands around it. */
+struct chunk {
+    struct mohs_victim *v;
+    struct guard *guard;
+    struct state *state;
+    const uint8_t **rgb;
+    const char **text;
+    uint64_t *key;
+    uint32_t *first, *positive;
+    uint8_t *owned;
+    float *clean;
+};
+
 /* ---- what is kept of a sample ---- */
 
 /* More edits than the attack may make. */
@@ -210,7 +224,7 @@ static bool over_budget(const struct eval_item *attack, const struct victim_audi
 }
 
 static void audit_row(const struct assault *a, const struct victim_audit *u,
-                      const char *text, float *au)
+                      struct guard_count took, const char *text, float *au)
 {
     au[AUDIT_LINF] = (float)u->linf;
     au[AUDIT_L2] = (float)u->l2;
@@ -223,6 +237,9 @@ static void audit_row(const struct assault *a, const struct victim_audit *u,
     au[AUDIT_TOKENS] = (float)u->tokens;
     au[AUDIT_OVER] = over_budget(&a->c->attack, u);
     au[AUDIT_BYTES] = text ? (float)strlen(text) : 0;
+    au[AUDIT_FORWARD] = (float)took.forward;
+    au[AUDIT_BACKWARD] = (float)took.backward;
+    au[AUDIT_CUT] = took.cut;
 }
 
 /* A text as a row of the cache, one number a byte. */
@@ -257,9 +274,10 @@ char *attack_text(const struct assault *a, uint32_t k, const float *audit)
     return text;
 }
 
-static mohs_status keep_attacked(struct assault *a, struct mohs_victim *v,
+static mohs_status keep_attacked(struct assault *a, const struct chunk *ch,
                                  const uint32_t *sample, struct mohs_error *err)
 {
+    struct mohs_victim *v = ch->v;
     float *rows =
         try_calloc((size_t)v->n * a->dim, sizeof *rows, "embeddings", err);
     bool texts = a->tower == MOHS_TOWER_TEXT && attacks_texts(&a->c->attack);
@@ -274,7 +292,7 @@ static mohs_status keep_attacked(struct assault *a, struct mohs_victim *v,
         const char *text = texts ? victim_text(v, i) : NULL;
         float *au = a->audit + (size_t)k * AUDIT_DIM;
         victim_audit(v, i, &u);
-        audit_row(a, &u, text, au);
+        audit_row(a, &u, guard_count(ch->guard, i), text, au);
         memcpy(a->out + (size_t)k * a->dim, rows + (size_t)i * a->dim,
                a->dim * sizeof *a->out);
         if (px && k < a->e->o.thumbnails)
@@ -296,19 +314,13 @@ static mohs_status keep_attacked(struct assault *a, struct mohs_victim *v,
 
 /* ---- some samples at once ---- */
 
-/* What a victim borrows. */
-struct chunk {
-    struct mohs_victim *v;
-    const uint8_t **rgb;
-    const char **text;
-    uint64_t *key;
-    uint32_t *first, *positive;
-    uint8_t *owned;
-};
-
-static void chunk_close(struct chunk *ch)
+/* done: nothing is left that a killed process would have to do again. */
+static void chunk_close(struct chunk *ch, bool done)
 {
+    guard_free(ch->guard);
+    state_close(ch->state, done);
     victim_free(ch->v);
+    free(ch->clean);
     free(ch->rgb);
     free(ch->text);
     free(ch->key);
@@ -337,12 +349,63 @@ static void chunk_prepare(const struct assault *a, const uint32_t *sample, uint3
     }
 }
 
+/* The file in which a killed attack on these samples left its state; NULL. */
+static struct state *chunk_state(const struct assault *a, const uint32_t *sample,
+                                 uint32_t n)
+{
+    struct compute *dev;
+    char hex[33];
+    if (!a->e->cache || registry_compute(a->e->registry, &dev, NULL) < 0)
+        return NULL;
+    struct hasher *h = hasher_new();
+    hasher_str(h, PACKAGE_VERSION);
+    hasher_str(h, a->c->attack.item->hash);
+    hasher_str(h, compute_fingerprint(dev));
+    for (uint32_t i = 0; i < n; i++) {
+        hasher_u64(h, a->key[sample[i]].hi);
+        hasher_u64(h, a->key[sample[i]].lo);
+    }
+    struct hash128 tag = hasher_end(h);
+    char *dir = path_join(a->e->o.cache, "attacks");
+    hash_hex(tag, hex);
+    char *path = xasprintf("%s/%s.state", dir, hex);
+    struct state *s = dir_make(dir, NULL) >= 0 ? state_open(path, tag) : NULL;
+    free(dir);
+    free(path);
+    return s;
+}
+
+static mohs_status chunk_guard(const struct assault *a, struct chunk *ch,
+                               const float *candidate, struct mohs_error *err)
+{
+    const struct mohs_model_info *info = encoder_info(a->c->model->encoder);
+    struct guard_options o = { .candidate = candidate,
+                               .scale = info->logit_scale,
+                               .bias = info->logit_bias,
+                               .budget = a->c->attack.budget,
+                               .state = ch->state };
+    o.budget.max_seconds *= (double)ch->v->n / a->n;
+    RET_IF_ERR(guard_new(ch->v, &o, &ch->guard, err));
+    if (guard_resumed(ch->guard))
+        log_info("%s: goes on where it was; %llu passes of samples to repeat",
+                 a->c->attack.item->item->id,
+                 (unsigned long long)guard_repeated(ch->guard));
+    return MOHS_OK;
+}
+
 static mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
                               uint32_t n, const struct mohs_victim_pair *pair,
                               struct chunk *ch, struct mohs_error *err)
 {
     const struct dataset *d = a->c->data->set;
     bool images = a->tower == MOHS_TOWER_IMAGE;
+    const float *own = images ? a->image : a->text;
+    ch->clean = try_calloc(n, a->dim * sizeof *ch->clean, "embeddings", err);
+    if (!ch->clean)
+        return MOHS_E_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        memcpy(ch->clean + (size_t)i * a->dim, own + (size_t)sample[i] * a->dim,
+               a->dim * sizeof *own);
     if (images)
         RET_IF_ERR(data_pixels(a->e, a->c->data, a->c->model->encoder, sample,
                                n, ch->rgb, &ch->owned, err));
@@ -353,13 +416,15 @@ static mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
         .rgb = images ? ch->rgb : NULL,
         .text = images ? NULL : ch->text,
         .key = ch->key,
+        .clean = ch->clean,
         .candidate = images ? a->text : a->image,
         .n_candidates = (uint32_t)(images ? d->n_texts : d->n_images),
         .positive_first = ch->first,
         .positive = ch->positive,
         .pair = pair,
     };
-    return victim_new(&o, &ch->v, err);
+    RET_IF_ERR(victim_new(&o, &ch->v, err));
+    return chunk_guard(a, ch, o.candidate, err);
 }
 
 static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
@@ -367,6 +432,7 @@ static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
 {
     struct chunk ch = { 0 }, captions = { 0 };
     struct mohs_victim_pair pair = { .size = sizeof pair };
+    const char *id = a->c->attack.item->item->id;
     mohs_status st;
     chunk_prepare(a, sample, n, &ch);
     if (a->captions) {
@@ -374,25 +440,30 @@ static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
         chunk_prepare(a->captions, ch.positive, ch.first[n], &captions);
         OUT_IF_ERR(chunk_open(a->captions, ch.positive, ch.first[n], NULL, &captions,
                               err));
-        pair.texts = captions.v;
+        pair.texts = guard_victim(captions.guard);
         pair.first = ch.first;
     }
+    ch.state = chunk_state(a, sample, n);
     OUT_IF_ERR(chunk_open(a, sample, n, a->captions ? &pair : NULL, &ch, err));
-    st = a->ops->run(
-        a->self, ch.v, op_seed(a->e->o.seed, a->c->attack.item->item->id, 0), err);
+    st = a->ops->run(a->self, guard_victim(ch.guard), op_seed(a->e->o.seed, id, 0), err);
     scratch_reset();
     if (st >= 0)
-        st = keep_attacked(a, ch.v, sample, err);
+        st = keep_attacked(a, &ch, sample, err);
     if (st >= 0 && a->captions)
-        st = keep_attacked(a->captions, captions.v, ch.positive, err);
+        st = keep_attacked(a->captions, &captions, ch.positive, err);
+    if (st >= 0 && a->e->cache)
+        st = cache_flush(a->e->cache, err);
+    if (ch.state)
+        log_debug("%s: state kept in %.3f s", id, state_cost_s(ch.state));
 out:
-    chunk_close(&ch);
-    chunk_close(&captions);
+    chunk_close(&ch, st >= 0);
+    chunk_close(&captions, true);
     return st;
 }
 
-static mohs_status attack_missing(struct assault *a, const uint32_t *missing,
-                                  uint32_t n, struct mohs_error *err)
+/* Chunks are always the same samples, so that a state finds its own again. */
+static mohs_status attack_missing(struct assault *a, const bool *missing,
+                                  struct mohs_error *err)
 {
     mohs_status st = side_params(&a->c->attack, a->tower, &a->params, err);
     if (st < 0)
@@ -401,12 +472,16 @@ static mohs_status attack_missing(struct assault *a, const uint32_t *missing,
     st =
         a->ops->create(registry_host(a->e->registry), a->params, &a->self, err);
     scratch_reset();
-    for (uint32_t i = 0; i < n && st >= 0; i += ATTACK_CHUNK) {
-        uint32_t m = n - i < ATTACK_CHUNK ? n - i : ATTACK_CHUNK;
-        st = attack_chunk(a, missing + i, m, err);
-        if (st >= 0 && a->e->cache)
-            st = cache_flush(a->e->cache, err);
-        progress_note("attacked %u/%u", i + m, n);
+    for (uint32_t i = 0; i < a->n && st >= 0; i += ATTACK_CHUNK) {
+        uint32_t sample[ATTACK_CHUNK], m = 0;
+        bool whole = true;
+        for (; m < ATTACK_CHUNK && i + m < a->n; m++) {
+            sample[m] = i + m;
+            whole &= !missing[i + m];
+        }
+        if (!whole)
+            st = attack_chunk(a, sample, m, err);
+        progress_note("attacked %u/%u", i + m, a->n);
     }
     if (a->self)
         a->ops->destroy(a->self);
@@ -482,20 +557,20 @@ mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
         assault_init(&captions, e, c, MOHS_TOWER_TEXT, r);
         a.captions = &captions;
     }
-    uint32_t *missing = xcalloc(a.n, sizeof *missing), n_missing = 0;
+    bool *missing = xcalloc(a.n, sizeof *missing), any = false;
     mohs_status st = check_captions(&a, err);
     for (uint32_t i = 0; i < a.n && st >= 0; i++) {
         st = look_up_pair(&a, i, err);
         if (!st)
-            missing[n_missing++] = i;
+            any = missing[i] = true;
     }
-    if (st >= 0 && n_missing) {
+    if (st >= 0 && any) {
         rows_note(e, c,
                   a.captions                   ? "attacked pairs"
                   : tower == MOHS_TOWER_IMAGE ? "attacked images"
                                               : "attacked texts",
                   a.key[0]);
-        st = attack_missing(&a, missing, n_missing, err);
+        st = attack_missing(&a, missing, err);
     }
     free(missing);
     assault_free(&a);

@@ -25,6 +25,10 @@ void item_hash(struct hasher *h, const struct eval_item *i)
     hasher_str(h, i->item->item->id);
     item_params_hash(i->item, i->params, h);
     hasher_u64(h, i->severity);
+    if (i->budget.max_queries || i->budget.max_seconds > 0) {
+        hasher_u64(h, i->budget.max_queries);
+        hasher_f64(h, i->budget.max_seconds);
+    }
 }
 
 /* Everything a cell's image rows depend on but the picture itself. */

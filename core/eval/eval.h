@@ -32,11 +32,20 @@ mohs_status eval_open(struct registry *r, const struct eval_options *o,
                       struct eval **out, struct mohs_error *err);
 void eval_close(struct eval *e);
 
-/* An item with its parameters; a corruption also has a severity. */
+/* What any attack may use; 0: as much as it likes. */
+struct budget {
+    uint32_t max_queries; /* forward passes of a sample */
+    double max_seconds;   /* of the attack on all of a cell's samples; results then
+                             depend on the machine */
+};
+
+/* An item with its parameters; a corruption also has a severity, an attack a
+ * budget. */
 struct eval_item {
     const struct item *item;
     void *params; /* taken: freed with item_params_free */
     uint32_t severity;
+    struct budget budget;
 };
 
 /* Named things a recipe makes; owned by the eval. */

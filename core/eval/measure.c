@@ -245,30 +245,38 @@ static mohs_status hits_lost(void *user, const uint32_t *weight, double *out,
 
 /* How the audits of samples become one value. */
 enum fold { FOLD_MAX, FOLD_MEAN, FOLD_SUM };
+/* Of deltas: where texts are replaced those of images; of texts: only there. */
+enum whose { OF_DELTAS, OF_TEXTS, OF_ALL };
 struct audit_value {
     int column;
     enum fold fold;
-    bool texts; /* of texts only, and only where texts are replaced */
+    enum whose whose;
     const char *name, *doc;
 };
 
 static const struct audit_value audit_kinds[] = {
-    { AUDIT_LINF, FOLD_MAX, false, "delta_linf_max", "largest |delta|" },
-    { AUDIT_L2, FOLD_MEAN, false, "delta_l2_mean", "mean L2 norm of delta" },
-    { AUDIT_REL_L2, FOLD_MAX, false, "delta_relative_l2_max",
+    { AUDIT_LINF, FOLD_MAX, OF_DELTAS, "delta_linf_max", "largest |delta|" },
+    { AUDIT_L2, FOLD_MEAN, OF_DELTAS, "delta_l2_mean", "mean L2 norm of delta" },
+    { AUDIT_REL_L2, FOLD_MAX, OF_DELTAS, "delta_relative_l2_max",
       "largest norm(delta) / norm(clean) of a token" },
-    { AUDIT_RANGE, FOLD_SUM, false, "audit_out_of_range",
+    { AUDIT_RANGE, FOLD_SUM, OF_DELTAS, "audit_out_of_range",
       "entries outside the allowed range" },
-    { AUDIT_PADDING, FOLD_SUM, false, "audit_on_padding", "padding entries touched" },
-    { AUDIT_BAD, FOLD_SUM, false, "audit_non_finite", "NaN or infinite entries" },
-    { AUDIT_WORDS, FOLD_MAX, true, "edit_words_max", "most words changed in a text" },
-    { AUDIT_WORDS, FOLD_MEAN, true, "edit_words_mean", "mean of words changed" },
-    { AUDIT_CHARS, FOLD_MAX, true, "edit_chars_max", "most characters edited in a text" },
-    { AUDIT_CHARS, FOLD_MEAN, true, "edit_chars_mean", "mean of characters edited" },
-    { AUDIT_TOKENS, FOLD_MAX, true, "edit_tokens_max", "most tokens changed in a text" },
-    { AUDIT_TOKENS, FOLD_MEAN, true, "edit_tokens_mean", "mean of tokens changed" },
-    { AUDIT_OVER, FOLD_SUM, true, "audit_over_budget",
+    { AUDIT_PADDING, FOLD_SUM, OF_DELTAS, "audit_on_padding", "padding entries touched" },
+    { AUDIT_BAD, FOLD_SUM, OF_DELTAS, "audit_non_finite", "NaN or infinite entries" },
+    { AUDIT_WORDS, FOLD_MAX, OF_TEXTS, "edit_words_max", "most words changed in a text" },
+    { AUDIT_WORDS, FOLD_MEAN, OF_TEXTS, "edit_words_mean", "mean of words changed" },
+    { AUDIT_CHARS, FOLD_MAX, OF_TEXTS, "edit_chars_max", "most characters edited in a text" },
+    { AUDIT_CHARS, FOLD_MEAN, OF_TEXTS, "edit_chars_mean", "mean of characters edited" },
+    { AUDIT_TOKENS, FOLD_MAX, OF_TEXTS, "edit_tokens_max", "most tokens changed in a text" },
+    { AUDIT_TOKENS, FOLD_MEAN, OF_TEXTS, "edit_tokens_mean", "mean of tokens changed" },
+    { AUDIT_OVER, FOLD_SUM, OF_TEXTS, "audit_over_budget",
       "texts with more edits than the attack may make" },
+    { AUDIT_FORWARD, FOLD_MEAN, OF_ALL, "attack_forward",
+      "forward passes of a sample, mean" },
+    { AUDIT_BACKWARD, FOLD_MEAN, OF_ALL, "attack_backward",
+      "backward passes of a sample, mean" },
+    { AUDIT_CUT, FOLD_SUM, OF_ALL, "attack_cut",
+      "samples whose budget of passes or time ran out" },
 };
 enum { N_AUDIT_KINDS = sizeof audit_kinds / sizeof *audit_kinds };
 
@@ -292,11 +300,12 @@ static void audit_values(struct measured *m, const struct eval_item *attack,
     bool texts = attacks_texts(attack);
     for (int i = 0; i < N_AUDIT_KINDS; i++) {
         const struct audit_value *k = &audit_kinds[i];
-        if (k->texts && !texts)
+        if (k->whose == OF_TEXTS && !texts)
             continue;
-        // deltas of an attack that replaces texts are those of images
-        const float *from = k->texts ? audit + n * AUDIT_DIM : audit;
-        size_t count = k->texts ? n_texts : texts ? n : n + n_texts;
+        const float *from = k->whose == OF_TEXTS ? audit + n * AUDIT_DIM : audit;
+        size_t count = k->whose == OF_TEXTS             ? n_texts
+                       : k->whose == OF_DELTAS && texts ? n
+                                                        : n + n_texts;
         m->value[m->n_values++] = (struct result_value) {
             .name = k->name, .doc = k->doc, .unit = "",
             .value = fold_audits(k, from, count), .low = NAN, .high = NAN };

@@ -93,10 +93,11 @@ mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
                         struct mohs_error *err);
 
 /* What an attack did to each sample; see victim_audit. OVER: 1 when there are
- * more edits than the attack may make; BYTES: of the text that was left. */
+ * more edits than the attack may make; BYTES: of the text that was left; FORWARD,
+ * BACKWARD and CUT: see guard_count. */
 enum { AUDIT_LINF, AUDIT_L2, AUDIT_REL_L2, AUDIT_RANGE, AUDIT_PADDING,
        AUDIT_BAD, AUDIT_WORDS, AUDIT_CHARS, AUDIT_TOKENS, AUDIT_OVER,
-       AUDIT_BYTES, AUDIT_DIM };
+       AUDIT_BYTES, AUDIT_FORWARD, AUDIT_BACKWARD, AUDIT_CUT, AUDIT_DIM };
 /* Embeddings of all samples and rows of AUDIT_DIM; what is attacked is
  * written. */
 struct attack_rows {

@@ -438,12 +438,15 @@ mohs_status victim_new(const struct victim_options *o, struct mohs_victim **out,
             goto out;
         }
         OUT_IF_ERR(encoder_tokens(o->encoder, o->n, o->text, v->ids, v->last, err));
+    }
+    if (o->clean)
+        memcpy(v->embed, o->clean, (size_t)o->n * info->embed_dim * sizeof *v->embed);
+    else if (o->tower == MOHS_TOWER_TEXT)
         OUT_IF_ERR(encoder_texts(o->encoder, o->n, o->text, false, NULL, v->embed,
                                  err));
-    } else {
+    else
         OUT_IF_ERR(encoder_images(o->encoder, o->n, o->rgb, false, NULL, v->embed,
                                   err));
-    }
     v->pub = (struct mohs_victim) {
         .size = sizeof v->pub,
         .n = o->n,

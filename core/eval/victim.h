@@ -21,6 +21,7 @@ struct victim_options {
     const uint8_t *const *rgb; /* n pictures of the model's size, or NULL */
     const char *const *text;   /* n texts, or NULL */
     const uint64_t *key;
+    const float *clean;        /* n * dim, the samples' embeddings; NULL: passed */
     const float *candidate;    /* n_candidates * dim, L2-normalised */
     uint32_t n_candidates;
     const uint32_t *positive_first, *positive;

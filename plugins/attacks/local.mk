@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += plugins/attacks/libattacks.la
 plugins_attacks_libattacks_la_SOURCES = %D%/common/apgd.c %D%/common/apgd.h \
 	%D%/common/ascent.c %D%/common/ascent.h %D%/common/fab.c %D%/common/fab.h \
-	%D%/common/item.h \
+	%D%/common/item.h %D%/common/resume.c %D%/common/resume.h \
 	%D%/common/square.c %D%/common/square.h %D%/common/standing.c %D%/common/standing.h \
 	%D%/common/ball.c %D%/common/ball.h %D%/common/loss.c %D%/common/loss.h \
 	%D%/common/sites.c %D%/common/sites.h

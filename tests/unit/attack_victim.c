@@ -15,7 +15,7 @@
 static const char *const taps[AV_SITES] = { "pixels", "image.patch", "image.block.0" };
 static const uint32_t tokens_of[AV_SITES] = { 3, AV_TOKENS, AV_TOKENS };
 static const uint32_t width_of[AV_SITES] = { AV_PIXELS / 3, AV_WIDTH, AV_WIDTH };
-static const double scale = 8;
+static const double scale = AV_SCALE;
 
 /* Positives: one, two, all but one, one, two. */
 static const uint32_t positive_first[AV_N + 1] = { 0, 1, 3, 9, 10, 12 };
@@ -176,6 +176,8 @@ static mohs_status pass(struct mohs_victim *v, uint32_t n, const uint32_t *sampl
     float room[AV_N];
     a->passes++;
     a->samples += n;
+    if (a->passes == a->die_at)
+        return mohs_fail(err, MOHS_E_CANCELLED, "died");
     for (uint32_t i = 0; i < n; i += a->micro_batch) {
         uint32_t b = n - i < a->micro_batch ? n - i : a->micro_batch;
         mohs_status st = micro(a, b, sample + i, output, fn, user,
@@ -248,6 +250,12 @@ struct attack_victim *av_new(int masked, uint32_t first, uint32_t n)
         .clean_embed = xcalloc((size_t)n * AV_DIM, sizeof(float)), .ctx = a,
         .site = site, .pass = pass };
     fill_clean(a, first, mask);
+    for (uint32_t j = 0; j < AV_CANDIDATES; j++) {
+        double c[AV_DIM];
+        candidate(j, c);
+        for (uint32_t k = 0; k < AV_DIM; k++)
+            a->candidate[j * AV_DIM + k] = (float)c[k];
+    }
     return a;
 }
 

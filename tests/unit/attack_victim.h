@@ -14,14 +14,16 @@
 
 enum { AV_N = 5, AV_PIXELS = 36, AV_TOKENS = 4, AV_WIDTH = 5,
        AV_HIDDEN = AV_TOKENS * AV_WIDTH, AV_DIM = 6, AV_CANDIDATES = 7,
-       AV_SITES = 3, AV_FLOATS = AV_PIXELS + 2 * AV_HIDDEN };
+       AV_SCALE = 8, AV_SITES = 3, AV_FLOATS = AV_PIXELS + 2 * AV_HIDDEN };
 
 struct attack_victim {
     struct mohs_victim v;
     struct mohs_site site[AV_SITES];
     int open[AV_SITES];
+    float candidate[AV_CANDIDATES * AV_DIM];
     uint32_t micro_batch;
     uint32_t passes, samples; /* calls of pass(), samples in them */
+    uint32_t die_at;          /* > 0: the pass of this number fails */
 };
 
 /* Samples first .. first + n - 1 of the AV_N; keys are theirs. */

@@ -11,6 +11,7 @@
 #include <mohs/attack.h>
 #include <mohs/corruption.h>
 #include <mohs/error.h>
+#include <mohs/ext/attack_state.h>
 #include <mohs/ext/classifier.h>
 #include <mohs/ext/compute.h>
 #include <mohs/ext/graph.h>

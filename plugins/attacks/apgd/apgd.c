@@ -14,6 +14,7 @@
 
 #include "../common/apgd.h"
 #include "../common/item.h"
+#include "../common/resume.h"
 
 struct params {
     float eps, rho;
@@ -82,10 +83,13 @@ struct best {
     double *loss, *now;
     uint8_t *fooled, *fooled_now;
     uint32_t *active, n;
+    uint32_t run, aimed; /* the run to come, whether its targets are known */
+    struct resume resume;
 };
 
 /* Keeps what the last run made of the active samples. */
-static void merge(struct best *b, const struct attack *a, const struct sites *s)
+static void merge(struct best *b, const struct attack *a, const struct sites *s,
+                  const struct loss *loss)
 {
     uint32_t left = 0;
     for (uint32_t j = 0; j < b->n; j++) {
@@ -96,29 +100,54 @@ static void merge(struct best *b, const struct attack *a, const struct sites *s)
             b->fooled[i] = b->fooled_now[i];
             kept_store(s, i, b->kept);
         }
-        if (!a->p.early_stop || !b->fooled[i])
+        if (!loss_spent(loss, i) && (!a->p.early_stop || !b->fooled[i]))
             b->active[left++] = i;
     }
     b->n = left;
 }
 
+static int32_t enter(struct best *b, const struct attack *a, const struct sites *s,
+                     struct loss *loss, struct mohs_error *err)
+{
+    struct resume *r = &b->resume;
+    uint32_t n = s->v->n;
+    resume_init(r, s->v);
+    resume_part(r, &b->run, sizeof b->run);
+    resume_part(r, &b->aimed, sizeof b->aimed);
+    resume_part(r, &b->n, sizeof b->n);
+    resume_part(r, b->active, n * sizeof *b->active);
+    resume_part(r, b->loss, n * sizeof *b->loss);
+    resume_part(r, b->fooled, n);
+    resume_part(r, loss->target, n * sizeof *loss->target);
+    resume_kept(r, s, b->kept);
+    return resume_enter(r, a->id, err);
+}
+
 static mohs_status runs(const struct attack *a, struct sites *s, struct loss *loss,
                         struct best *b, uint64_t seed, struct mohs_error *err)
 {
-    uint32_t targets = a->p.loss == LOSS_DLR_TARGETED ? (uint32_t)a->p.targets : 1;
-    mohs_status st = MOHS_OK;
-    for (uint32_t r = 0; st >= 0 && r < (uint32_t)a->p.restarts * targets && b->n; r++) {
-        if (a->p.loss == LOSS_DLR_TARGETED) {
+    int targeted = a->p.loss == LOSS_DLR_TARGETED;
+    uint32_t targets = targeted ? (uint32_t)a->p.targets : 1;
+    mohs_status st = enter(b, a, s, loss, err);
+    while (st >= 0 && b->run < (uint32_t)a->p.restarts * targets && b->n) {
+        if (targeted && !b->aimed) {
             sites_zero(s);
-            st = loss_aim(loss, r % targets, err);
+            st = loss_aim(loss, b->run % targets, b->n, b->active, err);
+            b->aimed = 1;
+            if (st >= 0)
+                st = resume_point(&b->resume, 0, NULL, err);
         }
-        struct apgd run = { a->id, s, loss, (uint32_t)a->p.steps, r, (double)a->p.rho,
-                            a->p.early_stop, seed };
+        struct apgd run = { a->id, s, loss, (uint32_t)a->p.steps, b->run,
+                            (double)a->p.rho, a->p.early_stop, seed };
         if (st >= 0)
             st = apgd_run(&run, b->n, b->active, b->now, b->fooled_now, err);
-        if (st >= 0)
-            merge(b, a, s);
+        if (st < 0)
+            break;
+        merge(b, a, s, loss);
+        b->run++;
+        b->aimed = 0;
     }
+    resume_leave(&b->resume);
     return st;
 }
 
@@ -135,7 +164,7 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
         return st;
     size_t n = (size_t)victim->n + 1;
     b.loss = malloc(n * sizeof *b.loss);
-    b.now = malloc(n * sizeof *b.now);
+    b.now = calloc(n, sizeof *b.now);
     b.fooled = calloc(n, 1);
     b.fooled_now = calloc(n, 1);
     b.active = malloc(n * sizeof *b.active);

@@ -41,27 +41,56 @@ struct attack {
 /* Forks of the seed, one a member. */
 enum { APGD_CE = 1, APGD_DLR, APGD_T, FAB_T, SQUARE };
 
-/* ---- members: each leaves its result to standing_judge() ---- */
+/* ---- members: runs, each with what came before kept (standing_point) ---- */
+
+/* The `rank`-th wrong candidate of those that stand, once a run. */
+static mohs_status aim(struct standing *t, struct loss *loss, uint32_t rank,
+                       struct mohs_error *err)
+{
+    size_t bytes = t->s->v->n * sizeof *t->target;
+    if (t->aimed) {
+        memcpy(loss->target, t->target, bytes);
+        return MOHS_OK;
+    }
+    sites_zero(t->s);
+    mohs_status st = loss_aim(loss, rank, t->n, t->sample, err);
+    if (st < 0)
+        return st;
+    memcpy(t->target, loss->target, bytes);
+    t->aimed = 1;
+    return standing_point(t, err);
+}
+
+static mohs_status run_done(struct standing *t, int judged, struct mohs_error *err)
+{
+    mohs_status st = judged ? standing_judge(t, err) : MOHS_OK;
+    t->run++;
+    t->aimed = 0;
+    return st < 0 ? st : standing_point(t, err);
+}
 
 static mohs_status apgd(const struct attack *a, struct standing *t, int32_t kind,
                         uint32_t restarts, uint64_t seed, struct mohs_error *err)
 {
-    uint32_t n = t->s->v->n, targets = kind == LOSS_DLR_TARGETED ? (uint32_t)a->p.targets : 1;
+    int targeted = kind == LOSS_DLR_TARGETED;
+    uint32_t n = t->s->v->n, targets = targeted ? (uint32_t)a->p.targets : 1;
     struct loss loss = { 0 };
-    double *best = malloc(((size_t)n + 1) * sizeof *best);
+    double *best = calloc((size_t)n + 1, sizeof *best);
     uint8_t *fooled = calloc((size_t)n + 1, 1);
     mohs_status st = best && fooled ? loss_init(&loss, t->s->v, kind, seed, a->id, err)
                                     : mohs_fail(err, MOHS_E_NOMEM,
                                                 "%s: no memory for %u samples", a->id, n);
-    for (uint32_t r = 0; st >= 0 && r < restarts * targets && t->n; r++) {
-        sites_zero(t->s);
-        if (kind == LOSS_DLR_TARGETED)
-            st = loss_aim(&loss, r % targets, err);
-        struct apgd run = { a->id, t->s, &loss, (uint32_t)a->p.steps, r, 0.75, 1, seed };
+    while (st >= 0 && t->run < restarts * targets && t->n) {
+        struct apgd run = { a->id, t->s, &loss, (uint32_t)a->p.steps, t->run, 0.75, 1,
+                            seed };
+        if (targeted)
+            st = aim(t, &loss, t->run % targets, err);
+        else
+            sites_zero(t->s);
         if (st >= 0)
             st = apgd_run(&run, t->n, t->sample, best, fooled, err);
         if (st >= 0)
-            st = standing_judge(t, err);
+            st = run_done(t, 1, err);
     }
     loss_free(&loss);
     free(best);
@@ -88,20 +117,33 @@ static void cut_to_ball(const struct standing *t, const double *size, double eps
 /* Towards one wrong candidate of each sample that stands, size[] and deltas of
  * those for which there is none: INFINITY and zero. */
 static mohs_status fab_towards(const struct attack *a, struct standing *t,
-                               struct loss *loss, uint32_t run, uint64_t seed, double *size,
+                               struct loss *loss, uint64_t seed, double *size,
                                struct mohs_error *err)
 {
     uint32_t targets = (uint32_t)a->p.targets, aimed = 0;
+    mohs_status st = aim(t, loss, t->run % targets, err);
     sites_zero(t->s);
-    mohs_status st = loss_aim(loss, run % targets, err);
     for (uint32_t j = 0; st >= 0 && j < t->n; j++) {
         size[t->sample[j]] = INFINITY;
         if (loss->target[t->sample[j]] < t->s->v->n_candidates)
             t->scratch[aimed++] = t->sample[j];
     }
-    struct fab f = { a->id, t->s, loss, (uint32_t)a->p.steps, run / targets, 0.1, 1.05, 0.9,
-                     seed };
+    struct fab f = { a->id, t->s, loss, (uint32_t)a->p.steps, t->run / targets, 0.1, 1.05,
+                     0.9, seed };
     return st < 0 || !aimed ? st : fab_run(&f, aimed, t->scratch, size, err);
+}
+
+/* What a run found, if it is nearer; the nearest to the deltas. */
+static void nearer(struct standing *t, const double *size)
+{
+    for (uint32_t j = 0; j < t->n; j++) {
+        uint32_t i = t->sample[j];
+        if (size[i] < t->least[i]) {
+            t->least[i] = size[i];
+            kept_store(t->s, i, t->nearest);
+        }
+        kept_restore(t->s, i, t->nearest);
+    }
 }
 
 /* The least of all targets and restarts (`least`), or the first within eps. */
@@ -110,35 +152,24 @@ static mohs_status fab(const struct attack *a, struct standing *t, uint32_t rest
 {
     uint32_t n = t->s->v->n, runs = restarts * (uint32_t)a->p.targets;
     struct loss loss = { 0 };
-    float *kept[SITES_MAX] = { 0 };
-    double *size = malloc(((size_t)n + 1) * sizeof *size);
-    double *best = malloc(((size_t)n + 1) * sizeof *best);
-    mohs_status st = size && best ? loss_init(&loss, t->s->v, LOSS_TARGETED, seed, a->id, err)
-                                  : mohs_fail(err, MOHS_E_NOMEM,
-                                              "%s: no memory for %u samples", a->id, n);
-    if (st >= 0)
-        st = kept_new(t->s, kept, err);
-    for (uint32_t i = 0; st >= 0 && i < n; i++)
-        best[i] = INFINITY;
-    for (uint32_t r = 0; st >= 0 && r < runs && t->n; r++) {
-        st = fab_towards(a, t, &loss, r, seed, size, err);
-        for (uint32_t j = 0; st >= 0 && j < t->n; j++) {
-            uint32_t i = t->sample[j];
-            if (size[i] < best[i]) {
-                best[i] = size[i];
-                kept_store(t->s, i, kept);
-            }
-            kept_restore(t->s, i, kept);
-        }
-        if (st >= 0 && (!least || r + 1 == runs)) {
-            cut_to_ball(t, best, (double)a->p.eps);
-            st = standing_judge(t, err);
-        }
+    double *size = calloc((size_t)n + 1, sizeof *size);
+    mohs_status st = size ? loss_init(&loss, t->s->v, LOSS_TARGETED, seed, a->id, err)
+                          : mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples",
+                                      a->id, n);
+    for (uint32_t i = 0; !t->run && !t->aimed && i < n; i++)
+        t->least[i] = INFINITY;
+    while (st >= 0 && t->run < runs && t->n) {
+        int judged = !least || t->run + 1 == runs;
+        st = fab_towards(a, t, &loss, seed, size, err);
+        if (st < 0)
+            break;
+        nearer(t, size);
+        if (judged)
+            cut_to_ball(t, t->least, (double)a->p.eps);
+        st = run_done(t, judged, err);
     }
-    kept_free(kept);
     loss_free(&loss);
     free(size);
-    free(best);
     return st;
 }
 
@@ -146,16 +177,16 @@ static mohs_status square(const struct attack *a, struct standing *t, uint32_t r
                           uint64_t seed, struct mohs_error *err)
 {
     uint32_t n = t->s->v->n;
-    double *best = malloc(((size_t)n + 1) * sizeof *best);
+    double *best = calloc((size_t)n + 1, sizeof *best);
     mohs_status st = best ? MOHS_OK
                           : mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples",
                                       a->id, n);
-    for (uint32_t r = 0; st >= 0 && r < restarts && t->n; r++) {
-        struct square run = { a->id, t->s, &t->margin, (uint32_t)a->p.queries, r,
+    while (st >= 0 && t->run < restarts && t->n) {
+        struct square run = { a->id, t->s, &t->margin, (uint32_t)a->p.queries, t->run,
                               (double)a->p.p, seed };
         st = square_run(&run, t->n, t->sample, best, err);
         if (st >= 0)
-            st = standing_judge(t, err);
+            st = run_done(t, 1, err);
     }
     free(best);
     return st;
@@ -163,21 +194,33 @@ static mohs_status square(const struct attack *a, struct standing *t, uint32_t r
 
 /* ---- items ---- */
 
-static mohs_status autoattack_run(const struct attack *a, struct standing *t, uint64_t seed,
-                                  struct mohs_error *err)
+static mohs_status member(const struct attack *a, struct standing *t, uint32_t which,
+                          uint64_t seed, struct mohs_error *err)
 {
     uint32_t restarts = a->p.version == PLUS ? 5 : 1;
     int dlr = t->s->v->n_candidates >= 4;
-    mohs_status st =
-        apgd(a, t, LOSS_CROSS_ENTROPY, restarts, mohs_rng_fork(seed, APGD_CE), err);
-    if (st >= 0 && a->p.version == PLUS && dlr)
-        st = apgd(a, t, LOSS_DLR, restarts, mohs_rng_fork(seed, APGD_DLR), err);
-    if (st >= 0 && dlr)
-        st = apgd(a, t, LOSS_DLR_TARGETED, 1, mohs_rng_fork(seed, APGD_T), err);
-    if (st >= 0 && a->p.version != CLIP)
-        st = fab(a, t, restarts, 0, mohs_rng_fork(seed, FAB_T), err);
-    if (st >= 0 && a->p.version != CLIP)
-        st = square(a, t, 1, mohs_rng_fork(seed, SQUARE), err);
+    seed = mohs_rng_fork(seed, which);
+    switch (which) {
+    case APGD_CE: return apgd(a, t, LOSS_CROSS_ENTROPY, restarts, seed, err);
+    case APGD_DLR:
+        return a->p.version == PLUS && dlr ? apgd(a, t, LOSS_DLR, restarts, seed, err)
+                                           : MOHS_OK;
+    case APGD_T: return dlr ? apgd(a, t, LOSS_DLR_TARGETED, 1, seed, err) : MOHS_OK;
+    case FAB_T:
+        return a->p.version != CLIP ? fab(a, t, restarts, 0, seed, err) : MOHS_OK;
+    default: return a->p.version != CLIP ? square(a, t, 1, seed, err) : MOHS_OK;
+    }
+}
+
+static mohs_status autoattack_run(const struct attack *a, struct standing *t, uint64_t seed,
+                                  struct mohs_error *err)
+{
+    mohs_status st = MOHS_OK;
+    while (st >= 0 && t->phase < SQUARE) {
+        st = member(a, t, t->phase + 1, seed, err);
+        t->phase++;
+        t->run = 0;
+    }
     return st;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Auto-PGD. Names as in Algorithm 1 of the paper where it has some. */
 #include "apgd.h"
+#include "resume.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,6 +28,9 @@ struct work {
     float *kept[SITES_MAX];    /* the result */
     float *value, *x; /* x: a group's point */
     uint32_t *active, n_active;
+    uint32_t *asked;         /* those of the last pass */
+    uint32_t t, gap, since;  /* the step to come; of checkpoints */
+    struct resume resume;
 };
 
 /* ---- points ---- */
@@ -99,7 +103,7 @@ static void judge(struct work *w, double *best, uint8_t *fooled)
             fooled[i] = (uint8_t)now;
             kept_store(w->a->s, i, w->kept);
         }
-        if (now && w->a->early_stop)
+        if ((now && w->a->early_stop) || loss_spent(w->a->loss, i))
             continue;
         w->value[left] = w->value[j];
         w->active[left++] = i;
@@ -149,63 +153,109 @@ static uint32_t part(uint32_t steps, double of)
     return n ? n : 1;
 }
 
+/* Checkpoints, and every sample's next point. */
+static void move(struct work *w)
+{
+    const struct apgd *a = w->a;
+    if (w->t > 0 && ++w->since == w->gap) {
+        uint32_t less = part(a->steps, 0.03), least = part(a->steps, 0.06);
+        checkpoint(w, w->gap);
+        w->gap = w->gap > least + less ? w->gap - less : least;
+        w->since = 0;
+    }
+    for (uint32_t j = 0; j < w->n_active; j++)
+        for (uint32_t k = 0; k < a->s->n; k++)
+            sites_groups(a->s, k, w->active[j], move_group, w);
+}
+
 static mohs_status climb(struct work *w, double *best, uint8_t *fooled,
                          struct mohs_error *err)
 {
     const struct apgd *a = w->a;
-    uint32_t gap = part(a->steps, 0.22), since = 0;
-    for (uint32_t t = 0; t <= a->steps && w->n_active; t++) {
-        mohs_status st = loss_pass(a->loss, w->n_active, w->active, w->value, t < a->steps,
-                                   err);
+    while (w->t <= a->steps && w->n_active) {
+        uint32_t n = w->n_active;
+        memcpy(w->asked, w->active, n * sizeof *w->asked);
+        mohs_status st = loss_pass(a->loss, n, w->active, w->value, w->t < a->steps, err);
         if (st < 0)
             return st;
         judge(w, best, fooled);
-        note(w, t == 0);
-        if (t == a->steps)
-            break;
-        if (t > 0 && ++since == gap) {
-            uint32_t less = part(a->steps, 0.03), least = part(a->steps, 0.06);
-            checkpoint(w, gap);
-            gap = gap > least + less ? gap - less : least;
-            since = 0;
-        }
-        for (uint32_t j = 0; j < w->n_active; j++)
-            for (uint32_t k = 0; k < a->s->n; k++)
-                sites_groups(a->s, k, w->active[j], move_group, w);
+        note(w, w->t == 0);
+        if (w->t < a->steps)
+            move(w);
+        w->t++;
+        st = resume_point(&w->resume, n, w->asked, err);
+        if (st < 0)
+            return st;
     }
     return MOHS_OK;
+}
+
+static int32_t enter(struct work *w, double *best, uint8_t *fooled, struct mohs_error *err)
+{
+    struct resume *r = &w->resume;
+    const struct sites *s = w->a->s;
+    uint32_t n = s->v->n;
+    resume_init(r, s->v);
+    resume_part(r, &w->t, sizeof w->t);
+    resume_part(r, &w->gap, sizeof w->gap);
+    resume_part(r, &w->since, sizeof w->since);
+    resume_part(r, &w->n_active, sizeof w->n_active);
+    resume_part(r, w->active, n * sizeof *w->active);
+    resume_part(r, w->c, n * sizeof *w->c);
+    resume_part(r, best, n * sizeof *best);
+    resume_part(r, fooled, n);
+    resume_kept(r, s, w->old);
+    resume_kept(r, s, w->top);
+    resume_kept(r, s, w->slope);
+    resume_kept(r, s, w->kept);
+    resume_deltas(r, s);
+    return resume_enter(r, "apgd", err);
+}
+
+static void start(struct work *w, uint32_t n, const uint32_t *sample, double *best,
+                  uint8_t *fooled)
+{
+    const struct sites *s = w->a->s;
+    w->gap = part(w->a->steps, 0.22);
+    w->n_active = n;
+    for (uint32_t j = 0; j < n; j++) {
+        uint32_t i = w->active[j] = sample[j];
+        w->c[i] = (struct climber) { .step = 2, .top = -INFINITY, .halved = 1,
+                                     .last = -INFINITY };
+        best[i] = -INFINITY;
+        fooled[i] = 0;
+        for (uint32_t k = 0; k < s->n; k++)
+            sites_groups(s, k, i, spread, w);
+        kept_store(s, i, w->old);
+    }
 }
 
 mohs_status apgd_run(const struct apgd *a, uint32_t n, const uint32_t *sample, double *best,
                      uint8_t *fooled, struct mohs_error *err)
 {
     uint32_t all = a->s->v->n;
-    struct work w = { .a = a, .n_active = n };
+    struct work w = { .a = a };
     mohs_status st = MOHS_OK;
     float **copies[] = { w.old, w.top, w.slope, w.kept };
     w.c = calloc((size_t)all + 1, sizeof *w.c);
     w.value = malloc(((size_t)n + 1) * sizeof *w.value);
-    w.active = malloc(((size_t)n + 1) * sizeof *w.active);
+    w.active = calloc((size_t)all + 1, sizeof *w.active);
+    w.asked = malloc(((size_t)n + 1) * sizeof *w.asked);
     size_t most = 1;
     for (uint32_t k = 0; k < a->s->n; k++)
         most = sites_floats(a->s, k) > most ? sites_floats(a->s, k) : most;
     w.x = malloc(most * sizeof *w.x);
-    if (!w.c || !w.value || !w.active || !w.x)
+    if (!w.c || !w.value || !w.active || !w.asked || !w.x)
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples", a->what, n);
     for (int k = 0; k < 4 && st >= 0; k++)
         st = kept_new(a->s, copies[k], err);
-    for (uint32_t j = 0; st >= 0 && j < n; j++) {
-        uint32_t i = w.active[j] = sample[j];
-        w.c[i] = (struct climber) { .step = 2, .top = -INFINITY, .halved = 1,
-                                    .last = -INFINITY };
-        best[i] = -INFINITY;
-        fooled[i] = 0;
-        for (uint32_t k = 0; k < a->s->n; k++)
-            sites_groups(a->s, k, i, spread, &w);
-        kept_store(a->s, i, w.old);
-    }
+    if (st >= 0)
+        st = enter(&w, best, fooled, err);
+    if (st == 0)
+        start(&w, n, sample, best, fooled);
     if (st >= 0)
         st = climb(&w, best, fooled, err);
+    resume_leave(&w.resume);
     for (uint32_t j = 0; st >= 0 && j < n; j++)
         kept_restore(a->s, sample[j], w.kept);
     for (int k = 0; k < 4; k++)
@@ -214,5 +264,6 @@ mohs_status apgd_run(const struct apgd *a, uint32_t n, const uint32_t *sample, d
     free(w.value);
     free(w.x);
     free(w.active);
+    free(w.asked);
     return st;
 }

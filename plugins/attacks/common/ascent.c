@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The loop of projected gradient ascent. */
 #include "ascent.h"
+#include "resume.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +16,10 @@ struct climb {
     float *kept[SITES_MAX], *momentum[SITES_MAX];
     float *best, *value;
     uint32_t *active, n_active; /* samples still climbing */
+    uint32_t *asked;            /* those of the last pass */
+    uint32_t restart, t;        /* the step to come */
+    int started;
+    struct resume resume;
 };
 
 mohs_status ascent_check(const char *what, int32_t loss, int random_start,
@@ -53,14 +58,14 @@ static void gather_momentum(struct climb *c, uint32_t k, uint32_t i)
         m[j] = (float)(c->a->decay * m[j] + (sum > 0 ? g[j] * ((double)n / sum) : 0));
 }
 
-static void start(struct climb *c, uint32_t restart)
+static void start(struct climb *c)
 {
     struct ascent *a = c->a;
     sites_zero(&a->s);
     for (uint32_t k = 0; a->decay >= 0 && k < a->s.n; k++)
         memset(c->momentum[k], 0, a->s.v->n * sites_floats(&a->s, k) * sizeof(float));
     for (uint32_t j = 0; a->random_start && j < c->n_active; j++)
-        sites_random(&a->s, c->active[j], 0, mohs_rng_fork(a->seed, restart));
+        sites_random(&a->s, c->active[j], 0, mohs_rng_fork(a->seed, c->restart));
 }
 
 /* Keeps what is better than before; drops samples that are done. */
@@ -74,30 +79,66 @@ static void judge(struct climb *c)
             c->best[i] = c->value[j];
             kept_store(&c->a->s, i, c->kept);
         }
-        if (!done)
+        if (!done && !loss_spent(&c->loss, i))
             c->active[left++] = i;
     }
     c->n_active = left;
 }
 
-static mohs_status climb(struct climb *c, uint32_t restart, struct mohs_error *err)
+static mohs_status step(struct climb *c, struct mohs_error *err)
 {
     struct ascent *a = c->a;
-    start(c, restart);
-    for (uint32_t t = 0; t <= a->steps && c->n_active; t++) {
-        mohs_status st = loss_pass(&c->loss, c->n_active, c->active, c->value,
-                                   t < a->steps, err);
-        if (st < 0)
-            return st;
-        judge(c);
-        for (uint32_t j = 0; t < a->steps && j < c->n_active; j++)
-            for (uint32_t k = 0; k < a->s.n; k++) {
-                if (a->decay >= 0)
-                    gather_momentum(c, k, c->active[j]);
-                sites_groups(&a->s, k, c->active[j], step_group, c);
-            }
+    uint32_t n = c->n_active;
+    int moves = c->t < a->steps;
+    memcpy(c->asked, c->active, n * sizeof *c->asked);
+    mohs_status st = loss_pass(&c->loss, n, c->active, c->value, moves, err);
+    if (st < 0)
+        return st;
+    judge(c);
+    for (uint32_t j = 0; moves && j < c->n_active; j++)
+        for (uint32_t k = 0; k < a->s.n; k++) {
+            if (a->decay >= 0)
+                gather_momentum(c, k, c->active[j]);
+            sites_groups(&a->s, k, c->active[j], step_group, c);
+        }
+    c->t++;
+    return resume_point(&c->resume, n, c->asked, err);
+}
+
+/* From where it is: anew, or in the middle of a restart. */
+static mohs_status climb(struct climb *c, struct mohs_error *err)
+{
+    mohs_status st = MOHS_OK;
+    uint32_t restarts = c->a->random_start ? c->a->restarts : 1;
+    for (; st >= 0 && c->restart < restarts; c->restart++) {
+        if (!c->started) {
+            start(c);
+            c->started = 1;
+            c->t = 0;
+        }
+        while (st >= 0 && c->t <= c->a->steps && c->n_active)
+            st = step(c, err);
+        c->started = 0;
     }
-    return MOHS_OK;
+    return st;
+}
+
+static int32_t enter(struct climb *c, struct mohs_error *err)
+{
+    struct resume *r = &c->resume;
+    uint32_t n = c->a->s.v->n;
+    resume_init(r, c->a->s.v);
+    resume_part(r, &c->restart, sizeof c->restart);
+    resume_part(r, &c->t, sizeof c->t);
+    resume_part(r, &c->started, sizeof c->started);
+    resume_part(r, &c->n_active, sizeof c->n_active);
+    resume_part(r, c->active, n * sizeof *c->active);
+    resume_part(r, c->best, n * sizeof *c->best);
+    resume_kept(r, &c->a->s, c->kept);
+    if (c->a->decay >= 0)
+        resume_kept(r, &c->a->s, c->momentum);
+    resume_deltas(r, &c->a->s);
+    return resume_enter(r, "ascent", err);
 }
 
 mohs_status ascent_run(struct ascent *a, struct mohs_error *err)
@@ -108,7 +149,8 @@ mohs_status ascent_run(struct ascent *a, struct mohs_error *err)
     c.best = malloc(((size_t)n + 1) * sizeof *c.best);
     c.value = malloc(((size_t)n + 1) * sizeof *c.value);
     c.active = malloc(((size_t)n + 1) * sizeof *c.active);
-    if (st >= 0 && (!c.best || !c.value || !c.active))
+    c.asked = malloc(((size_t)n + 1) * sizeof *c.asked);
+    if (st >= 0 && (!c.best || !c.value || !c.active || !c.asked))
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples", a->what, n);
     if (st >= 0)
         st = kept_new(&a->s, c.kept, err);
@@ -119,8 +161,11 @@ mohs_status ascent_run(struct ascent *a, struct mohs_error *err)
         c.active[i] = i;
     }
     c.n_active = n;
-    for (uint32_t r = 0; st >= 0 && r < (a->random_start ? a->restarts : 1); r++)
-        st = climb(&c, r, err);
+    if (st >= 0)
+        st = enter(&c, err);
+    if (st >= 0)
+        st = climb(&c, err);
+    resume_leave(&c.resume);
     for (uint32_t i = 0; st >= 0 && i < n; i++)
         kept_restore(&a->s, i, c.kept);
     kept_free(c.kept);
@@ -129,5 +174,6 @@ mohs_status ascent_run(struct ascent *a, struct mohs_error *err)
     free(c.best);
     free(c.value);
     free(c.active);
+    free(c.asked);
     return st;
 }

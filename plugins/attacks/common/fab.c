@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FAB, in double; one sample at a time between passes. */
 #include "fab.h"
+#include "resume.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -83,6 +84,9 @@ struct work {
     double *clean, *here, *there;
     struct room *room;
     float *kept, *value;
+    uint32_t *at, *live, n_live; /* whose budget is not spent: positions, samples */
+    uint32_t t;                  /* the step to come */
+    struct resume resume;
 };
 
 static double size_of(int norm, size_t n, const double *a, const double *b)
@@ -164,29 +168,60 @@ static void start(struct work *w, uint32_t i, double *point)
         point[k] += 0.5 * (double)x->delta[i * w->floats + k];
 }
 
-static mohs_status run(struct work *w, uint32_t n, const uint32_t *sample, double *size,
-                       struct mohs_error *err)
+/* Places the points and passes them; then without those that are spent. */
+static mohs_status pass(struct work *w, int gradient, struct mohs_error *err)
+{
+    uint32_t left = 0;
+    for (uint32_t j = 0; j < w->n_live; j++)
+        delta_set(w, w->live[j], w->point + w->at[j] * w->floats);
+    mohs_status st =
+        loss_pass(w->f->loss, w->n_live, w->live, w->value, gradient, err);
+    for (uint32_t j = 0; st >= 0 && j < w->n_live; j++) {
+        if (loss_spent(w->f->loss, w->live[j]))
+            continue;
+        w->value[left] = w->value[j];
+        w->at[left] = w->at[j];
+        w->live[left++] = w->live[j];
+    }
+    w->n_live = left;
+    return st;
+}
+
+/* Two passes a step: on even t the one with the gradient. */
+static mohs_status run(struct work *w, double *size, struct mohs_error *err)
 {
     const struct fab *f = w->f;
-    for (uint32_t j = 0; j < n; j++)
-        start(w, sample[j], w->point + j * w->floats);
-    for (uint32_t t = 0; t < f->steps; t++) {
-        for (uint32_t j = 0; j < n; j++)
-            delta_set(w, sample[j], w->point + j * w->floats);
-        mohs_status st = loss_pass(f->loss, n, sample, w->value, 1, err);
-        for (uint32_t j = 0; st >= 0 && j < n; j++)
-            step(w, sample[j], w->value[j], w->point + j * w->floats);
-        for (uint32_t j = 0; st >= 0 && j < n; j++)
-            delta_set(w, sample[j], w->point + j * w->floats);
+    while (w->t < 2 * f->steps && w->n_live) {
+        mohs_status st = pass(w, w->t % 2 == 0, err);
+        for (uint32_t j = 0; st >= 0 && j < w->n_live; j++) {
+            double *point = w->point + w->at[j] * w->floats;
+            if (w->t % 2 == 0)
+                step(w, w->live[j], w->value[j], point);
+            else if (f->loss->fooled[w->live[j]])
+                found(w, w->live[j], point, size);
+        }
+        w->t++;
         if (st >= 0)
-            st = loss_pass(f->loss, n, sample, w->value, 0, err);
+            st = resume_point(&w->resume, 0, NULL, err);
         if (st < 0)
             return st;
-        for (uint32_t j = 0; j < n; j++)
-            if (f->loss->fooled[sample[j]])
-                found(w, sample[j], w->point + j * w->floats, size);
     }
     return MOHS_OK;
+}
+
+static int32_t enter(struct work *w, uint32_t n, double *size, struct mohs_error *err)
+{
+    struct resume *r = &w->resume;
+    uint32_t all = w->f->s->v->n;
+    resume_init(r, w->f->s->v);
+    resume_part(r, &w->t, sizeof w->t);
+    resume_part(r, &w->n_live, sizeof w->n_live);
+    resume_part(r, w->at, n * sizeof *w->at);
+    resume_part(r, w->live, n * sizeof *w->live);
+    resume_part(r, size, all * sizeof *size);
+    resume_part(r, w->point, n * w->floats * sizeof *w->point);
+    resume_rows(r, w->kept, w->floats * sizeof *w->kept);
+    return resume_enter(r, "fab", err);
 }
 
 mohs_status fab_run(const struct fab *f, uint32_t n, const uint32_t *sample, double *size,
@@ -199,15 +234,25 @@ mohs_status fab_run(const struct fab *f, uint32_t n, const uint32_t *sample, dou
     w.room = malloc(w.floats * sizeof *w.room);
     w.kept = calloc(all * w.floats, sizeof *w.kept);
     w.value = malloc(((size_t)n + 1) * sizeof *w.value);
-    if (!w.point || !w.room || !w.kept || !w.value)
+    w.at = malloc(((size_t)n + 1) * sizeof *w.at);
+    w.live = malloc(((size_t)n + 1) * sizeof *w.live);
+    if (!w.point || !w.room || !w.kept || !w.value || !w.at || !w.live)
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples", f->what, n);
     if (st >= 0) {
         w.clean = w.point + (size_t)n * w.floats;
         w.here = w.clean + w.floats;
         w.there = w.here + w.floats;
-        for (uint32_t j = 0; j < n; j++)
+        st = enter(&w, n, size, err);
+        w.n_live = st == 0 ? n : w.n_live;
+        for (uint32_t j = 0; st == 0 && j < n; j++) {
+            w.at[j] = j;
+            w.live[j] = sample[j];
             size[sample[j]] = INFINITY;
-        st = run(&w, n, sample, size, err);
+            start(&w, sample[j], w.point + j * w.floats);
+        }
+        if (st >= 0)
+            st = run(&w, size, err);
+        resume_leave(&w.resume);
     }
     for (uint32_t j = 0; st >= 0 && j < n; j++)
         memcpy(f->s->site[0].delta + sample[j] * w.floats, w.kept + sample[j] * w.floats,
@@ -216,5 +261,7 @@ mohs_status fab_run(const struct fab *f, uint32_t n, const uint32_t *sample, dou
     free(w.room);
     free(w.kept);
     free(w.value);
+    free(w.at);
+    free(w.live);
     return st;
 }

@@ -199,7 +199,18 @@ mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float 
                       int gradient, struct mohs_error *err)
 {
     uint32_t out = l->kind == LOSS_EMBEDDING ? MOHS_OUT_EMBED : MOHS_OUT_SCORES;
-    return l->v->pass(l->v, n, sample, out, on_outputs, l, value, gradient, err);
+    mohs_status st = l->v->pass(l->v, n, sample, out, on_outputs, l, value, gradient, err);
+    for (uint32_t k = 0; st >= 0 && k < n; k++)
+        if (loss_spent(l, sample[k])) {
+            l->fooled[sample[k]] = 0;
+            value[k] = -INFINITY;
+        }
+    return st;
+}
+
+int loss_spent(const struct loss *l, uint32_t i)
+{
+    return MOHS_HAS(struct mohs_victim, l->v, spent) && l->v->spent[i];
 }
 
 struct aim {
@@ -237,19 +248,9 @@ static mohs_status on_scores(void *user, uint32_t n, const uint32_t *sample, uin
     return MOHS_OK;
 }
 
-mohs_status loss_aim(struct loss *l, uint32_t rank, struct mohs_error *err)
+mohs_status loss_aim(struct loss *l, uint32_t rank, uint32_t n, const uint32_t *sample,
+                     struct mohs_error *err)
 {
     struct aim a = { l, rank };
-    uint32_t n = l->v->n, *all = malloc(((size_t)n + 1) * sizeof *all);
-    float *value = malloc(((size_t)n + 1) * sizeof *value);
-    mohs_status st = all && value ? MOHS_OK
-                                  : mohs_fail(err, MOHS_E_NOMEM,
-                                              "attack: no memory for %u samples", n);
-    for (uint32_t i = 0; st >= 0 && i < n; i++)
-        all[i] = i;
-    if (st >= 0)
-        st = l->v->pass(l->v, n, all, MOHS_OUT_SCORES, on_scores, &a, value, 0, err);
-    free(all);
-    free(value);
-    return st;
+    return l->v->pass(l->v, n, sample, MOHS_OUT_SCORES, on_scores, &a, NULL, 0, err);
 }

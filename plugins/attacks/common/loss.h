@@ -27,13 +27,18 @@ mohs_status loss_init(struct loss *l, struct mohs_victim *v, int32_t kind, uint6
                       const char *what, struct mohs_error *err);
 void loss_free(struct loss *l);
 /* One pass over samples sample[0..n); value[k] is that of sample[k]. */
+/* A sample whose budget is spent is worth -INFINITY and not fooled: what was kept of
+ * it stays. */
 mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float *value,
                       int gradient, struct mohs_error *err);
+/* Whether sample i's budget is spent: an attack has no more to do there. */
+int loss_spent(const struct loss *l, uint32_t i);
 
-/* Ranks the wrong candidates of each sample by their scores under the deltas as
- * they are, and writes the `rank`-th best (0: the best) to target, n_candidates
- * where there are not so many. */
-mohs_status loss_aim(struct loss *l, uint32_t rank, struct mohs_error *err);
+/* Ranks the wrong candidates of samples sample[0..n) by their scores under the
+ * deltas as they are, and writes the `rank`-th best (0: the best) to target,
+ * n_candidates where there are not so many. */
+mohs_status loss_aim(struct loss *l, uint32_t rank, uint32_t n, const uint32_t *sample,
+                     struct mohs_error *err);
 
 /* For attacks that look at scores themselves. */
 int loss_is_positive(const struct mohs_victim *v, uint32_t sample, uint32_t candidate);

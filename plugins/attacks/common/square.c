@@ -2,6 +2,7 @@
 /* Random search by squares. Draws of a sample: those of its start, then
  * DRAWS a query, each query's from its own fork. */
 #include "square.h"
+#include "resume.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +17,10 @@ struct work {
     float *best[SITES_MAX]; /* deltas */
     float *value;
     uint32_t *active, n_active;
-    double *window; /* h * w, for l2 */
+    uint32_t *asked; /* those of the last pass */
+    uint32_t t;      /* the query to come */
+    double *window;  /* h * w, for l2 */
+    struct resume resume;
 };
 
 /* Height and width of a plane of `area`: a square, or as near as it divides. */
@@ -232,7 +236,7 @@ static void judge(struct work *w, double *best)
             best[i] = w->value[j];
             kept_store(w->q->s, i, w->best);
         }
-        if (!fooled)
+        if (!fooled && !loss_spent(w->q->loss, i))
             w->active[left++] = i;
     }
     w->n_active = left;
@@ -241,48 +245,72 @@ static void judge(struct work *w, double *best)
 static mohs_status search(struct work *w, double *best, struct mohs_error *err)
 {
     int l2 = w->q->s->norm == BALL_L2;
-    for (uint32_t t = 0; t < w->q->queries && w->n_active; t++) {
-        for (uint32_t j = 0; j < w->n_active; j++) {
-            uint32_t i = w->active[j];
-            if (!t) {
+    while (w->t < w->q->queries && w->n_active) {
+        uint32_t n = w->n_active;
+        for (uint32_t j = 0; j < n; j++) {
+            uint32_t i = w->asked[j] = w->active[j];
+            if (!w->t) {
                 (l2 ? tiles : stripes)(w, i);
                 continue;
             }
             kept_restore(w->q->s, i, w->best);
-            (l2 ? square_l2 : square_linf)(w, i, t);
+            (l2 ? square_l2 : square_linf)(w, i, w->t);
         }
-        mohs_status st = loss_pass(w->q->loss, w->n_active, w->active, w->value, 0, err);
+        mohs_status st = loss_pass(w->q->loss, n, w->active, w->value, 0, err);
         if (st < 0)
             return st;
         judge(w, best);
+        w->t++;
+        st = resume_point(&w->resume, n, w->asked, err);
+        if (st < 0)
+            return st;
     }
     return MOHS_OK;
+}
+
+static int32_t enter(struct work *w, double *best, struct mohs_error *err)
+{
+    struct resume *r = &w->resume;
+    uint32_t n = w->q->s->v->n;
+    resume_init(r, w->q->s->v);
+    resume_part(r, &w->t, sizeof w->t);
+    resume_part(r, &w->n_active, sizeof w->n_active);
+    resume_part(r, w->active, n * sizeof *w->active);
+    resume_part(r, best, n * sizeof *best);
+    resume_kept(r, w->q->s, w->best);
+    return resume_enter(r, "square", err);
 }
 
 mohs_status square_run(const struct square *q, uint32_t n, const uint32_t *sample,
                        double *best, struct mohs_error *err)
 {
-    struct work w = { .q = q, .n_active = n, .channels = q->s->site[0].tokens };
+    struct work w = { .q = q, .channels = q->s->site[0].tokens };
     mohs_status st = MOHS_OK;
     shape(q->s->site[0].width, &w.h, &w.w);
     w.value = malloc(((size_t)n + 1) * sizeof *w.value);
-    w.active = malloc(((size_t)n + 1) * sizeof *w.active);
+    w.active = calloc((size_t)q->s->v->n + 1, sizeof *w.active);
+    w.asked = malloc(((size_t)n + 1) * sizeof *w.asked);
     w.window = malloc((size_t)w.h * w.w * sizeof *w.window);
-    if (!w.value || !w.active || !w.window)
+    if (!w.value || !w.active || !w.asked || !w.window)
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u samples", q->what, n);
     if (st >= 0)
         st = kept_new(q->s, w.best, err);
-    for (uint32_t j = 0; st >= 0 && j < n; j++) {
+    if (st >= 0)
+        st = enter(&w, best, err);
+    w.n_active = st == 0 ? n : w.n_active;
+    for (uint32_t j = 0; st == 0 && j < n; j++) {
         w.active[j] = sample[j];
         best[sample[j]] = -INFINITY;
     }
     if (st >= 0)
         st = search(&w, best, err);
+    resume_leave(&w.resume);
     for (uint32_t j = 0; st >= 0 && j < n; j++)
         kept_restore(q->s, sample[j], w.best);
     kept_free(w.best);
     free(w.value);
     free(w.active);
+    free(w.asked);
     free(w.window);
     return st;
 }

@@ -16,6 +16,7 @@
 
 #include "../common/item.h"
 #include "../common/loss.h"
+#include "../common/resume.h"
 #include "../common/sites.h"
 
 struct params {
@@ -33,7 +34,9 @@ struct work {
     double *least;           /* L2 norm of what is kept; INFINITY */
     uint8_t *hit;            /* fooled with this c */
     float *kept[SITES_MAX], *value;
-    uint32_t *active;
+    uint32_t *active, n_active; /* whose budget is not spent */
+    int b, t, started;          /* the value of c, the step to come */
+    struct resume resume;
 };
 
 /* A picture's exact 0 and 1 lie at infinity: a little inside. */
@@ -106,27 +109,63 @@ static void next_c(struct work *w)
     }
 }
 
+static mohs_status search_step(struct work *w, struct mohs_error *err)
+{
+    uint32_t left = 0;
+    for (uint32_t j = 0; j < w->n_active; j++)
+        place(w, w->active[j]);
+    mohs_status st =
+        loss_pass(&w->loss, w->n_active, w->active, w->value, w->t < w->p->steps, err);
+    for (uint32_t j = 0; st >= 0 && j < w->n_active; j++) {
+        uint32_t i = w->active[j];
+        if (loss_spent(&w->loss, i))
+            continue;
+        judge(w, i);
+        if (w->t < w->p->steps)
+            step(w, i, w->value[j], w->t + 1);
+        w->active[left++] = i;
+    }
+    w->n_active = left;
+    w->t++;
+    return st < 0 ? st : resume_point(&w->resume, 0, NULL, err);
+}
+
 static mohs_status search(struct work *w, struct mohs_error *err)
 {
-    uint32_t n = w->s.v->n;
-    for (int b = 0; b < w->p->binary_steps; b++) {
-        start(w);
-        for (int t = 0; t <= w->p->steps; t++) {
-            for (uint32_t i = 0; i < n; i++)
-                place(w, i);
-            mohs_status st =
-                loss_pass(&w->loss, n, w->active, w->value, t < w->p->steps, err);
-            if (st < 0)
-                return st;
-            for (uint32_t i = 0; i < n; i++) {
-                judge(w, i);
-                if (t < w->p->steps)
-                    step(w, i, w->value[i], t + 1);
-            }
+    mohs_status st = MOHS_OK;
+    for (; st >= 0 && w->b < w->p->binary_steps && w->n_active; w->b++) {
+        if (!w->started) {
+            start(w);
+            w->started = 1;
+            w->t = 0;
         }
+        while (st >= 0 && w->t <= w->p->steps && w->n_active)
+            st = search_step(w, err);
         next_c(w);
+        w->started = 0;
     }
-    return MOHS_OK;
+    return st;
+}
+
+static int32_t enter(struct work *w, struct mohs_error *err)
+{
+    struct resume *r = &w->resume;
+    size_t n = w->s.v->n;
+    double *const large[] = { w->w, w->m, w->v };
+    double *const small[] = { w->c, w->low, w->high, w->least };
+    resume_init(r, w->s.v);
+    resume_part(r, &w->b, sizeof w->b);
+    resume_part(r, &w->t, sizeof w->t);
+    resume_part(r, &w->started, sizeof w->started);
+    resume_part(r, &w->n_active, sizeof w->n_active);
+    resume_part(r, w->active, n * sizeof *w->active);
+    resume_part(r, w->hit, n);
+    for (int k = 0; k < 4; k++)
+        resume_part(r, small[k], n * sizeof(double));
+    for (int k = 0; k < 3; k++)
+        resume_rows(r, large[k], w->floats * sizeof(double));
+    resume_kept(r, &w->s, w->kept);
+    return resume_enter(r, "cw", err);
 }
 
 static mohs_status work_new(struct work *w, struct mohs_error *err)
@@ -136,16 +175,16 @@ static mohs_status work_new(struct work *w, struct mohs_error *err)
     double **small[] = { &w->c, &w->low, &w->high, &w->least };
     int fine = 1;
     for (int k = 0; k < 3; k++)
-        fine &= (*large[k] = malloc(all * sizeof(double))) != NULL;
+        fine &= (*large[k] = calloc(all, sizeof(double))) != NULL;
     for (int k = 0; k < 4; k++)
         fine &= (*small[k] = malloc(n * sizeof(double))) != NULL;
-    fine &= (w->hit = malloc(n)) != NULL;
+    fine &= (w->hit = calloc(n, 1)) != NULL;
     fine &= (w->value = malloc(n * sizeof *w->value)) != NULL;
     fine &= (w->active = malloc(n * sizeof *w->active)) != NULL;
     if (!fine)
         return mohs_fail(err, MOHS_E_NOMEM, "cw: no memory for %u samples", w->s.v->n);
     for (uint32_t i = 0; i < w->s.v->n; i++) {
-        w->active[i] = i;
+        w->active[w->n_active++] = i;
         w->c[i] = (double)w->p->c;
         w->low[i] = 0;
         w->high[i] = w->least[i] = INFINITY;
@@ -176,7 +215,7 @@ static mohs_status clean_wrong(struct work *w, struct mohs_error *err)
     for (uint32_t i = 0; st >= 0 && i < w->s.v->n; i++)
         if (w->loss.fooled[i])
             w->least[i] = 0;
-    return st;
+    return st < 0 ? st : resume_point(&w->resume, 0, NULL, err);
 }
 
 static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
@@ -195,9 +234,12 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
     if (st >= 0)
         st = loss_init(&w.loss, victim, LOSS_MARGIN, seed, "cw", err);
     if (st >= 0)
+        st = enter(&w, err);
+    if (st == 0)
         st = clean_wrong(&w, err);
     if (st >= 0)
         st = search(&w, err);
+    resume_leave(&w.resume);
     for (uint32_t i = 0; st >= 0 && i < victim->n; i++) {
         float *delta = w.s.site[0].delta + i * w.floats;
         if (w.least[i] <= (double)p->eps)

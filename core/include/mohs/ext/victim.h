@@ -76,9 +76,15 @@ struct mohs_victim {
                         int32_t gradient, struct mohs_error *err);
     /* Further powers over these samples, or NULL: "mohs.victim_text/1" when
      * they are texts, "mohs.victim_pair/1" when they are images that come
-     * with their captions. The table lives as long as the victim.
+     * with their captions, "mohs.attack_state/1" where the host keeps what a
+     * killed attack needs to go on. The table lives as long as the victim.
      * [same thread as run] */
     const void *(*get_extension)(struct mohs_victim *v, const char *id);
+    /* NULL, or n: 1 where a sample's budget of passes or time is spent. From
+     * then on it costs nothing and is passed as if its deltas were zero: the
+     * clean outputs, no gradient. An attack does well to drop it and to count
+     * the best it had. */
+    const uint8_t *spent;
 };
 
 #endif
