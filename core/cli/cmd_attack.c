@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/session.h"
+#include "eval/guard.h"
 #include "eval/victim.h"
 
 enum { OPT_MODEL = 256, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN };
@@ -29,6 +30,7 @@ struct job {
     uint32_t n;
     const struct item *item;
     void *params;
+    struct budget budget;
     struct encoder *encoder;
     char **text;
     size_t n_texts;
@@ -71,7 +73,9 @@ static mohs_status read_args(struct cli *c, struct job *j, struct mohs_error *er
             continue;
         }
         char *key = xasprintf("%.*s", (int)(eq - c->args[i]), c->args[i]);
-        mohs_status st = item_param_set_text(j->item, j->params, key, eq + 1, err);
+        mohs_status st = budget_set_text(&j->budget, j->attack, key, eq + 1, err);
+        if (st == 0)
+            st = item_param_set_text(j->item, j->params, key, eq + 1, err);
         free(key);
         RET_IF_ERR(st);
     }
@@ -151,16 +155,18 @@ static mohs_status write_picture(const struct job *j, struct mohs_victim *v, uin
     return st;
 }
 
-static void say(const struct job *j, struct mohs_victim *v, uint32_t i, bool json,
-                struct str *out)
+static void say(const struct job *j, struct mohs_victim *v, struct guard_count took,
+                uint32_t i, bool json, struct str *out)
 {
     double before, after;
     struct victim_audit a;
     uint32_t was = best(j, j->clean, i, &before), is = best(j, j->after, i, &after);
     victim_audit(v, i, &a);
     if (!json) {
-        str_addf(out, "%s: \"%s\" (%.4f) -> \"%s\" (%.4f); |delta| linf %.5f, l2 %.4f%s\n",
+        str_addf(out, "%s: \"%s\" (%.4f) -> \"%s\" (%.4f); |delta| linf %.5f, l2 %.4f; "
+                 "%u forward, %u backward%s%s\n",
                  j->image[i], j->text[was], before, j->text[is], after, a.linf, a.l2,
+                 took.forward, took.backward, took.cut ? ", budget spent" : "",
                  is != j->own[i] ? "" : "; unmoved");
         return;
     }
@@ -173,8 +179,10 @@ static void say(const struct job *j, struct mohs_victim *v, uint32_t i, bool jso
     str_add(out, ", \"attacked\": ");
     str_add_json(out, j->text[is]);
     str_addf(out, ", \"clean_cosine\": %.6f, \"attacked_cosine\": %.6f, \"linf\": %.8g, "
-                  "\"l2\": %.8g, \"out_of_range\": %llu}", before, after, a.linf, a.l2,
-             (unsigned long long)a.out_of_range);
+                  "\"l2\": %.8g, \"out_of_range\": %llu, \"forward\": %u, "
+                  "\"backward\": %u, \"cut\": %s}", before, after, a.linf, a.l2,
+             (unsigned long long)a.out_of_range, took.forward, took.backward,
+             took.cut ? "true" : "false");
 }
 
 /* A picture's own text: line i when there is one line a picture, else the one
@@ -196,6 +204,7 @@ static mohs_status attack(struct cli *c, struct job *j, struct registry *r,
     const uint8_t **rgb = xcalloc(j->n, sizeof *rgb);
     uint64_t *key = xcalloc(j->n, sizeof *key);
     struct mohs_victim *v = NULL;
+    struct guard *g = NULL;
     struct str out = { 0 };
     void *self = NULL;
     mohs_status st;
@@ -210,9 +219,13 @@ static mohs_status attack(struct cli *c, struct job *j, struct registry *r,
                                 .n_candidates = (uint32_t)j->n_texts,
                                 .positive_first = j->first, .positive = j->own };
     OUT_IF_ERR(victim_new(&o, &v, err));
+    const struct mohs_model_info *info = encoder_info(j->encoder);
+    struct guard_options go = { .candidate = j->candidate, .scale = info->logit_scale,
+                                .bias = info->logit_bias, .budget = j->budget };
+    OUT_IF_ERR(guard_new(v, &go, &g, err));
     st = ops->create(registry_host(r), j->params, &self, err);
     if (st >= 0)
-        st = ops->run(self, v, op_seed(j->seed, j->attack, 0), err);
+        st = ops->run(self, guard_victim(g), op_seed(j->seed, j->attack, 0), err);
     scratch_reset();
     if (st < 0)
         goto out;
@@ -220,7 +233,7 @@ static mohs_status attack(struct cli *c, struct job *j, struct registry *r,
     OUT_IF_ERR(dir_make(j->out, err));
     for (uint32_t i = 0; i < j->n; i++) {
         OUT_IF_ERR(write_picture(j, v, i, err));
-        say(j, v, i, c->json, &out);
+        say(j, v, guard_count(g, i), i, c->json, &out);
     }
     if (c->json) {
         printf("{\"version\": 1, \"attack\": \"%s\", \"images\": [%s\n]}\n", j->attack,
@@ -233,6 +246,7 @@ out:
     str_free(&out);
     if (self)
         ops->destroy(self);
+    guard_free(g);
     victim_free(v);
     free(rgb);
     free(key);

@@ -25,7 +25,7 @@ void item_hash(struct hasher *h, const struct eval_item *i)
     hasher_str(h, i->item->item->id);
     item_params_hash(i->item, i->params, h);
     hasher_u64(h, i->severity);
-    if (i->budget.max_queries || i->budget.max_seconds > 0) {
+    if (budget_any(&i->budget)) {
         hasher_u64(h, i->budget.max_queries);
         hasher_f64(h, i->budget.max_seconds);
     }
@@ -130,7 +130,11 @@ void rows_note(struct eval *e, const struct eval_cell *c, const char *what,
     }
     if (c->attack.item) {
         str_addf(&s, "attack=%s\nattack_params=", c->attack.item->item->id);
-        item_params_text(c->attack.item, c->attack.params, true, &s);
+        struct str p = { 0 };
+        item_params_text(c->attack.item, c->attack.params, true, &p);
+        budget_text(&c->attack.budget, &p);
+        str_add(&s, p.s);
+        str_free(&p);
         str_addf(&s, "\nseed=%llu\n", (unsigned long long)e->o.seed);
     }
     cache_note(e->cache, base, s.s, NULL);

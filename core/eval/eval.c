@@ -173,6 +173,7 @@ static char *params_of(const struct eval_item *i, bool all)
     str_add(&s, "");
     if (i->item)
         item_params_text(i->item, i->params, all, &s);
+    budget_text(&i->budget, &s);
     return s.s;
 }
 
@@ -278,6 +279,7 @@ static void item_pairs(struct arena *a, struct pairs *p, const char *kind,
     struct str s = { 0 };
     str_add(&s, "");
     item_params_text(i->item, i->params, true, &s);
+    budget_text(&i->budget, &s);
     pair(p, arena_printf(a, "%s_params", kind), arena_strdup(a, s.s));
     str_free(&s);
     pair(p, arena_printf(a, "%s_plugin", kind),
@@ -329,6 +331,8 @@ static void provenance_of(const struct eval *e, struct arena *a,
     item_pairs(a, p, "corruption", &s->corruption);
     item_pairs(a, p, "attack", &s->attack);
     item_pairs(a, p, "metric", &s->metric);
+    if (s->attack.budget.max_seconds > 0)
+        pair(p, "reproducible", "no: max_seconds depends on the machine");
     pair(p, "seed", arena_printf(a, "%llu", (unsigned long long)e->o.seed));
     pair(p, "bootstrap", arena_printf(a, "%u", e->o.bootstrap));
     if (registry_compute(e->registry, &dev, NULL) >= 0) {

@@ -38,6 +38,15 @@ struct budget {
     double max_seconds;   /* of the attack on all of a cell's samples; results then
                              depend on the machine */
 };
+/* Sets the budget that `key` names, beside the attack's own parameters. 1: set;
+ * 0: not the name of a budget; else an error that names the attack. */
+int32_t budget_set(struct budget *b, const char *attack, const char *key, double x,
+                   struct mohs_error *err);
+int32_t budget_set_text(struct budget *b, const char *attack, const char *key,
+                        const char *text, struct mohs_error *err);
+bool budget_any(const struct budget *b);
+/* Appends "max_queries=100,max_seconds=5" to a parameter text. */
+void budget_text(const struct budget *b, struct str *out);
 
 /* An item with its parameters; a corruption also has a severity, an attack a
  * budget. */

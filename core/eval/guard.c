@@ -319,8 +319,7 @@ mohs_status guard_new(struct mohs_victim *inner, const struct guard_options *o,
     g->pub.site = site;
     g->pub.pass = pass;
     g->pub.get_extension = extension;
-    bool bounded = o->budget.max_queries || o->budget.max_seconds > 0;
-    g->pub.spent = bounded ? g->spent : NULL;
+    g->pub.spent = budget_any(&o->budget) ? g->spent : NULL;
     mohs_status st = o->state ? frame(g, err) : MOHS_OK;
     if (st < 0) {
         guard_free(g);

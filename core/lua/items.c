@@ -61,20 +61,38 @@ static mohs_status set_param(lua_State *L, const struct item *it, void *params,
     }
 }
 
-/* Parameters from the table at index t (nil: defaults). */
+/* A budget from the value on top of the stack: 1; 0 when `key` is none. */
+static int32_t set_budget(lua_State *L, const struct item *it, struct budget *b,
+                          const char *key, struct mohs_error *err)
+{
+    if (strcmp(it->item->kind, MOHS_KIND_ATTACK))
+        return 0;
+    if (lua_type(L, -1) == LUA_TNUMBER)
+        return budget_set(b, it->item->id, key, lua_tonumber(L, -1), err);
+    if (lua_type(L, -1) == LUA_TSTRING)
+        return budget_set_text(b, it->item->id, key, lua_tostring(L, -1), err);
+    return 0;
+}
+
+/* Parameters from the table at index t (nil: defaults), and an attack's budget. */
 static mohs_status params_from(lua_State *L, int t, const struct item *it,
-                               void **out, struct mohs_error *err)
+                               void **out, struct budget *budget,
+                               struct mohs_error *err)
 {
     void *p = item_params_new(it);
     mohs_status st = MOHS_OK;
     if (lua_istable(L, t)) {
         lua_pushnil(L);
         while (st >= 0 && lua_next(L, t)) {
-            if (lua_type(L, -2) == LUA_TSTRING)
-                st = set_param(L, it, p, lua_tostring(L, -2), err);
-            else
+            if (lua_type(L, -2) == LUA_TSTRING) {
+                const char *key = lua_tostring(L, -2);
+                st = set_budget(L, it, budget, key, err);
+                if (st == 0)
+                    st = set_param(L, it, p, key, err);
+            } else {
                 st = mohs_fail(err, MOHS_E_ARG, "%s: takes named parameters",
                                it->item->id);
+            }
             lua_pop(L, 1);
         }
         if (st < 0)
@@ -106,7 +124,8 @@ void check_item(lua_State *L, int i, const char *kind, struct eval_item *out)
         raise(L, &err);
     uint32_t severity = (uint32_t)field_number(L, i, "severity", 0, 0, 5);
     lua_getfield(L, i, "params");
-    mohs_status st = params_from(L, lua_gettop(L), it, &out->params, &err);
+    mohs_status st = params_from(L, lua_gettop(L), it, &out->params, &out->budget,
+                                 &err);
     lua_pop(L, 1);
     if (st < 0)
         raise(L, &err);
@@ -126,7 +145,8 @@ static int l_item(lua_State *L)
         luaL_checktype(L, 3, LUA_TTABLE);
     if (registry_find(host_of(L)->registry, kind_id(L, kind), id, &it, &err) < 0)
         return raise(L, &err);
-    if (params_from(L, 3, it, &params, &err) < 0)
+    struct budget unused = { 0 };
+    if (params_from(L, 3, it, &params, &unused, &err) < 0)
         return raise(L, &err);
     item_params_free(it, params);
     lua_createtable(L, 0, 4);
