@@ -1,2 +1,3 @@
 dist_check_SCRIPTS += tests/recipes/recipes.sh
 dist_check_SCRIPTS += tests/recipes/snippets.sh
+dist_check_SCRIPTS += tests/recipes/attacks.sh

@@ -108,7 +108,8 @@ function mohs.model(id_or_options, options) end
 ---@return mohs.Item
 function mohs.corruption(id, params) end
 ---@param id string
----@param params? table<string, any> numbers may be texts such as "4/255"
+---@param params? table<string, any> numbers may be texts such as "4/255"; any attack
+---also takes max_queries (forward passes of a sample) and max_seconds (of a cell)
 ---@return mohs.Item
 function mohs.attack(id, params) end
 ---@param id string
