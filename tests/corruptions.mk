@@ -33,7 +33,7 @@ tests_unit_test_corruptions_text_SOURCES = %D%/unit/test_corruptions_text.c \
 tests_unit_test_corruptions_text_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_corruptions_text_LDADD = $(tests_unit_test_corruptions_LDADD)
 tests_fuzz_fuzz_wordnet_SOURCES = %D%/fuzz/fuzz_wordnet.c %D%/fuzz/replay.h \
-	plugins/corruptions/text/wordnet.c plugins/corruptions/text/wordnet.h
+	plugins/common/wordnet.c plugins/common/wordnet.h
 tests_fuzz_fuzz_wordnet_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_wordnet_LDADD = core/libbase.la -lpthread -lm
 EXTRA_DIST += tests/golden/wordnet.py tests/golden/wordnet \

@@ -215,12 +215,38 @@ struct chunk {
 
 /* ---- what is kept of a sample ---- */
 
-/* More edits than the attack may make. */
+/* The choice parameter `name` as text, or NULL. */
+static const char *choice_param(const struct eval_item *a, const char *name)
+{
+    const struct mohs_item *it = a->item->item;
+    for (uint32_t i = 0; i < it->n_params; i++) {
+        const struct mohs_param *p = param_at(it, i);
+        int32_t x;
+        if (p->type == MOHS_P_CHOICE && !strcmp(p->name, name)) {
+            memcpy(&x, (const char *)a->params + p->offset, sizeof x);
+            return p->choices[x];
+        }
+    }
+    return NULL;
+}
+
+/* More edits than the attack may make: max_words, max_tokens, max_chars, or
+ * max_edits in what `unit` says. */
 static bool over_budget(const struct eval_item *attack, const struct victim_audit *u)
 {
-    return u->words > (uint64_t)attack_int(attack, "max_words", INT32_MAX) ||
-           u->chars > (uint64_t)attack_int(attack, "max_chars", INT32_MAX) ||
-           u->tokens > (uint64_t)attack_int(attack, "max_tokens", INT32_MAX);
+    const struct unit {
+        const char *name, *max;
+        uint64_t made;
+    } units[] = { { "words", "max_words", u->words }, { "tokens", "max_tokens", u->tokens },
+                  { "chars", "max_chars", u->chars } };
+    const char *unit = choice_param(attack, "unit");
+    bool over = false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        bool any = unit && !strcmp(unit, units[i].name);
+        int32_t most = attack_int(attack, any ? "max_edits" : units[i].max, INT32_MAX);
+        over |= units[i].made > (uint64_t)most;
+    }
+    return over;
 }
 
 static void audit_row(const struct assault *a, const struct victim_audit *u,

@@ -14,6 +14,7 @@ static const double slack = 1, slack_eps = 0.5; /* points */
 struct look {
     const char *set, *model, *attack, *norm, *rest; /* rest: all but eps */
     bool pixels, per_token;
+    const char *budget; /* of edits of texts, NULL: they stay as they are */
     double eps, linf, l2, relative, faults;
     struct hash128 hash;
     const struct result_value *value;
@@ -117,6 +118,24 @@ static char *set_of(struct arena *a, const struct result_cell *c)
     return out;
 }
 
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+/* "1 words" and the like, NULL for an attack that edits no texts. */
+static const char *budget_of(struct arena *a, const char *params)
+{
+    static const char *const own[] = { "max_words", "max_tokens", "max_chars" };
+    const char *unit = param(a, params, "unit"), *most = param(a, params, "max_edits");
+    if (unit && most)
+        return arena_printf(a, "%s %s", most, unit);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if ((most = param(a, params, own[i])))
+            return arena_printf(a, "%s %s", most, own[i] + 4);
+    return NULL;
+}
+
 static void params_read(struct arena *a, struct look *l, const char *params)
 {
     const char *eps = param(a, params, "eps"), *norm = param(a, params, "norm");
@@ -128,13 +147,9 @@ static void params_read(struct arena *a, struct look *l, const char *params)
     l->norm = norm ? norm : !strcmp(l->attack, "cw") ? "l2" : "linf";
     l->rest = without_eps(a, params);
     l->pixels = !tap;
+    l->budget = budget_of(a, params);
     l->per_token = tap && !strchr(tap, ',') && one && (!strcmp(one, "false") ||
                                                        !strcmp(one, "0"));
-}
-
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && !strcmp(a, b));
 }
 
 mohs_status trust_take(void *user, const struct result_cell *c,
@@ -161,6 +176,7 @@ mohs_status trust_take(void *user, const struct result_cell *c,
         l.faults = value_of(&l, "audit_out_of_range") +
                    value_of(&l, "audit_on_padding") +
                    value_of(&l, "audit_non_finite");
+        l.faults += l.budget ? value_of(&l, "audit_over_budget") : 0;
     }
     struct result_value *v =
         arena_alloc(t->arena, (c->n_values + 1) * sizeof *v);
@@ -191,7 +207,7 @@ static bool one_model(const struct look *a, const struct look *b)
 static bool one_ball(const struct look *a, const struct look *b)
 {
     return one_model(a, b) && a->attack && b->attack && a->pixels && b->pixels &&
-           a->eps == b->eps && !strcmp(a->norm, b->norm);
+           same(a->budget, b->budget) && a->eps == b->eps && !strcmp(a->norm, b->norm);
 }
 
 static void finding(struct trust *t, const struct look *of, const char *check,
@@ -214,12 +230,12 @@ static void check_audit(struct trust *t, const struct look *of)
             bad++;
             finding(t, of, "audit", false,
                     arena_printf(t->arena, "%s (eps %g): %g entries out of range, on "
-                                 "padding or not finite", l->attack, l->eps, l->faults));
+                                 "padding or not finite, or texts over the budget", l->attack, l->eps, l->faults));
         }
     }
     if (n && !bad)
         finding(t, of, "audit", true,
-                arena_printf(t->arena, "ranges, padding and finiteness hold in %zu "
+                arena_printf(t->arena, "ranges, padding, finiteness and budgets hold in %zu "
                              "attacked cells", n));
 }
 
@@ -322,6 +338,8 @@ static const char *const white_box[] = { "fgsm", "pgd", "mi_fgsm", "apgd", "fab"
                                          NULL };
 static const char *const black_box[] = { "square", NULL };
 static const char *const ensemble[] = { "autoattack", NULL };
+static const char *const sets[] = { "sga", NULL };
+static const char *const pairs[] = { "co_attack", "separate", NULL };
 static const char *const members[] = { "apgd", "fab", "square", NULL };
 
 static void check_model(struct trust *t, const struct look *of)
@@ -338,6 +356,8 @@ static void check_model(struct trust *t, const struct look *of)
     check_order(t, of, "ensemble", ensemble, members,
                 "autoattack is no weaker than a member",
                 "a member with more steps or targets, or a fault");
+    check_order(t, of, "joint", sets, pairs, "sga is no weaker than other joint attacks",
+                "steps or scales do not suit the model");
 }
 
 mohs_status trust_make(struct trust *t, const char *value,
@@ -447,7 +467,7 @@ mohs_status trust_worst(struct trust *t, struct results *r,
     t->n_worst = 0;
     for (size_t i = 0; i < t->n; i++) {
         const struct look *clean = NULL;
-        bool first = t->look[i].attack && t->look[i].pixels;
+        bool first = t->look[i].attack && t->look[i].pixels && !t->look[i].budget;
         for (size_t k = 0; k < i && first; k++)
             first = !one_ball(&t->look[k], &t->look[i]);
         for (size_t k = 0; k < t->n && first; k++)

@@ -234,9 +234,9 @@ plugins_corruptions_caustics_caustics_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_corruptions_caustics_caustics_la_LIBADD = $(CORRUPTION_LIBS)
 
 plugins_corruptions_text_text_la_SOURCES = %D%/text/text.c %D%/text/text.h \
-	%D%/text/text_typos.c %D%/text/text_words.c %D%/text/wordnet.c \
-	%D%/text/wordnet.h
+	%D%/text/text_typos.c %D%/text/text_words.c
 plugins_corruptions_text_text_la_CPPFLAGS = $(CORRUPTION_CPPFLAGS) \
 	$(UTF8PROC_CFLAGS)
 plugins_corruptions_text_text_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_corruptions_text_text_la_LIBADD = $(CORRUPTION_LIBS) $(UTF8PROC_LIBS)
+plugins_corruptions_text_text_la_LIBADD = plugins/common/libwords.la \
+	$(CORRUPTION_LIBS) $(UTF8PROC_LIBS)

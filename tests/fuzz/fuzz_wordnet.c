@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../plugins/corruptions/text/wordnet.h"
+#include "../../plugins/common/wordnet.h"
 #include "fuzz/replay.h"
 
 static void ask(const struct wordnet *w, const char *word)

@@ -122,9 +122,9 @@ static double distance(const float *x, const float *clean, uint32_t m, float *d)
     return sum;
 }
 
-static mohs_status on_outputs(void *user, uint32_t n, const uint32_t *sample, uint32_t m,
-                              const float *out, float *loss, float *dout,
-                              struct mohs_error *err)
+mohs_status loss_on_outputs(void *user, uint32_t n, const uint32_t *sample, uint32_t m,
+                            const float *out, float *loss, float *dout,
+                            struct mohs_error *err)
 {
     const struct loss *l = user;
     const struct mohs_victim *v = l->v;
@@ -195,11 +195,16 @@ void loss_free(struct loss *l)
     l->fooled = NULL;
 }
 
+uint32_t loss_output(const struct loss *l)
+{
+    return l->kind == LOSS_EMBEDDING ? MOHS_OUT_EMBED : MOHS_OUT_SCORES;
+}
+
 mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float *value,
                       int gradient, struct mohs_error *err)
 {
-    uint32_t out = l->kind == LOSS_EMBEDDING ? MOHS_OUT_EMBED : MOHS_OUT_SCORES;
-    mohs_status st = l->v->pass(l->v, n, sample, out, on_outputs, l, value, gradient, err);
+    mohs_status st = l->v->pass(l->v, n, sample, loss_output(l), loss_on_outputs, l, value,
+                                gradient, err);
     for (uint32_t k = 0; st >= 0 && k < n; k++)
         if (loss_spent(l, sample[k])) {
             l->fooled[sample[k]] = 0;

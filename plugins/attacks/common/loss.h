@@ -26,13 +26,19 @@ struct loss {
 mohs_status loss_init(struct loss *l, struct mohs_victim *v, int32_t kind, uint64_t seed,
                       const char *what, struct mohs_error *err);
 void loss_free(struct loss *l);
-/* One pass over samples sample[0..n); value[k] is that of sample[k]. */
-/* A sample whose budget is spent is worth -INFINITY and not fooled: what was kept of
- * it stays. */
+/* One pass over samples sample[0..n); value[k] is that of sample[k]. A sample
+ * whose budget is spent is worth -INFINITY and not fooled: what was kept of it
+ * stays. */
 mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float *value,
                       int gradient, struct mohs_error *err);
 /* Whether sample i's budget is spent: an attack has no more to do there. */
 int loss_spent(const struct loss *l, uint32_t i);
+
+/* The same for passes of others, such as trials of texts: user is the loss. */
+uint32_t loss_output(const struct loss *l);
+mohs_status loss_on_outputs(void *user, uint32_t n, const uint32_t *sample, uint32_t m,
+                            const float *out, float *loss, float *dout,
+                            struct mohs_error *err);
 
 /* Ranks the wrong candidates of samples sample[0..n) by their scores under the
  * deltas as they are, and writes the `rank`-th best (0: the best) to target,

@@ -58,6 +58,16 @@ void sites_zero(struct sites *s)
         memset(s->site[k].delta, 0, s->v->n * sites_floats(s, k) * sizeof(float));
 }
 
+void picture_size(const struct mohs_site *pixels, uint32_t *h, uint32_t *w)
+{
+    uint32_t area = pixels->width;
+    *h = MOHS_HAS(struct mohs_site, pixels, height) ? pixels->height
+                                                    : (uint32_t)sqrt((double)area);
+    while (area % *h)
+        --*h;
+    *w = area / *h;
+}
+
 static double radius_of(const struct sites *s, const float *clean, size_t count)
 {
     if (s->radius == RADIUS_ABSOLUTE)

@@ -35,6 +35,9 @@ mohs_status sites_open(struct sites *s, struct mohs_victim *v,
 /* Floats of one sample at site k. */
 size_t sites_floats(const struct sites *s, uint32_t k);
 void sites_zero(struct sites *s);
+/* Rows and columns of the picture at site "pixels"; as good as square, the
+ * rows dividing the pixels, when the host does not say. */
+void picture_size(const struct mohs_site *pixels, uint32_t *h, uint32_t *w);
 
 /* Calls fn for every group of sample i at site k. `at`: index of the group's
  * first float within the sample. */

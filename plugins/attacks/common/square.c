@@ -23,15 +23,6 @@ struct work {
     struct resume resume;
 };
 
-/* Height and width of a plane of `area`: a square, or as near as it divides. */
-static void shape(uint32_t area, uint32_t *h, uint32_t *w)
-{
-    *h = (uint32_t)sqrt((double)area);
-    while (area % *h)
-        --*h;
-    *w = area / *h;
-}
-
 /* The share of pixels at a query; the authors' schedule, not rescaled. */
 static double share(double p, uint32_t query)
 {
@@ -286,7 +277,7 @@ mohs_status square_run(const struct square *q, uint32_t n, const uint32_t *sampl
 {
     struct work w = { .q = q, .channels = q->s->site[0].tokens };
     mohs_status st = MOHS_OK;
-    shape(q->s->site[0].width, &w.h, &w.w);
+    picture_size(&q->s->site[0], &w.h, &w.w);
     w.value = malloc(((size_t)n + 1) * sizeof *w.value);
     w.active = calloc((size_t)q->s->v->n + 1, sizeof *w.active);
     w.asked = malloc(((size_t)n + 1) * sizeof *w.asked);

@@ -15,7 +15,7 @@
 #include "config.h"
 
 #include "text.h"
-#include "wordnet.h"
+#include "../../common/wordnet.h"
 
 #include <errno.h>
 

@@ -4,8 +4,8 @@
  * so on, as in Debian's wordnet-base. The files are a stranger's: nothing in them is
  * believed.
  */
-#ifndef CORRUPTIONS_WORDNET_H
-#define CORRUPTIONS_WORDNET_H
+#ifndef PLUGINS_WORDNET_H
+#define PLUGINS_WORDNET_H
 
 #include <stddef.h>
 #include <stdint.h>
