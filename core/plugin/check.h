@@ -68,6 +68,12 @@ struct mohs_victim *mock_new(int side, uint32_t first, uint32_t n);
 void mock_free(struct mohs_victim *v);
 /* Mean cross-entropy of the positives under the deltas as they are. */
 double mock_loss(struct mohs_victim *v);
+/* Images and their captions, once these were asked for; NULL before. */
+struct mohs_victim *mock_captions(struct mohs_victim *v);
+/* Minus the mean cosine of images and their captions, as both are. */
+double mock_distance(struct mohs_victim *v);
+/* The text of a sample that is one, as it is or as it was. */
+const char *mock_text(struct mohs_victim *v, uint32_t i, bool clean);
 /* Opened sites; NULL past the end. */
 const struct mohs_site *mock_site(struct mohs_victim *v, size_t i);
 

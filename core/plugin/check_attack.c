@@ -2,7 +2,7 @@
 /* Checks of attacks on the analytic victim of check_victim.c. */
 #include "config.h"
 
-#include "plugin/check.h"
+#include "plugin/check_words.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -66,6 +66,25 @@ static double eps_of(const struct check_run *c, const void *params)
     return (double)x;
 }
 
+static uint32_t flags_of(const struct check_run *c)
+{
+    const struct mohs_attack_ops *ops = c->it->item->ops;
+    return ops->flags;
+}
+
+static const char *const budgets[] = { "max_words", "max_tokens", "max_chars",
+                                       "max_edits", NULL };
+
+/* Allows no edits of texts. */
+static mohs_status forbid_edits(const struct check_run *c, void *params,
+                                struct mohs_error *err)
+{
+    for (const char *const *b = budgets; *b; b++)
+        if (param_named(c, *b))
+            RET_IF_ERR(item_param_set_number(c->it, params, *b, 0, err));
+    return MOHS_OK;
+}
+
 /* ---- one run ---- */
 
 struct attack {
@@ -82,7 +101,11 @@ static mohs_status attack_open(struct check_run *c, int side, double eps,
     mohs_status st = MOHS_OK;
     a->side = side;
     if (!isnan(eps))
-        st = item_param_set_number(c->it, params, "eps", eps, err);
+        st = param_named(c, "eps")
+                 ? item_param_set_number(c->it, params, "eps", eps, err)
+                 : MOHS_OK;
+    if (st >= 0 && eps == 0)
+        st = forbid_edits(c, params, err);
     if (st >= 0)
         return instance_make(c, params, create, &a->in, err);
     item_params_free(c->it, params);
@@ -129,7 +152,8 @@ static int side_of(struct check_run *c)
 {
     struct mohs_error err = MOHS_ERROR_INIT, other = MOHS_ERROR_INIT;
     struct mohs_victim *v;
-    if (strike(c, MOCK_IMAGE, NAN, 0, 1, run_seed, &v, &err) >= 0) {
+    bool texts = flags_of(c) & MOHS_ATTACK_TEXT;
+    if (!texts && strike(c, MOCK_IMAGE, NAN, 0, 1, run_seed, &v, &err) >= 0) {
         mock_free(v);
         return MOCK_IMAGE;
     }
@@ -137,7 +161,8 @@ static int side_of(struct check_run *c)
         mock_free(v);
         return MOCK_TEXT;
     }
-    check_fail(c, "run: %s", err.text[0] ? err.text : "failed without a text");
+    const char *why = texts || (!err.text[0] && other.text[0]) ? other.text : err.text;
+    check_fail(c, "run: %s", *why ? why : "failed without a text");
     return -1;
 }
 
@@ -166,10 +191,45 @@ static bool delta_same(struct mohs_victim *a, size_t ia, struct mohs_victim *b,
     return !mock_site(b, 0) == !mock_site(a, 0);
 }
 
-static bool all_same(struct mohs_victim *a, struct mohs_victim *b)
+/* The texts of sample i, or of image i's captions; NULL where none are
+ * replaced. */
+static struct mohs_victim *texts_of(const struct check_run *c, struct mohs_victim *v,
+                                    size_t i, uint32_t *from, uint32_t *to)
+{
+    uint32_t flags = flags_of(c);
+    *from = (uint32_t)i;
+    *to = *from + 1;
+    if (flags & MOHS_ATTACK_PAIR) {
+        *from = v->positive_first[i];
+        *to = v->positive_first[i + 1];
+        return mock_captions(v);
+    }
+    return flags & MOHS_ATTACK_TEXT ? v : NULL;
+}
+
+static bool text_same(const struct check_run *c, struct mohs_victim *a, size_t ia,
+                      struct mohs_victim *b, size_t ib)
+{
+    uint32_t from, to, at, end;
+    struct mohs_victim *x = texts_of(c, a, ia, &from, &to);
+    struct mohs_victim *y = texts_of(c, b, ib, &at, &end);
+    for (; x && y && from < to; from++, at++)
+        if (strcmp(mock_text(x, from, false), mock_text(y, at, false)))
+            return false;
+    return !x == !y;
+}
+
+static bool sample_same(const struct check_run *c, struct mohs_victim *a, size_t ia,
+                        struct mohs_victim *b, size_t ib)
+{
+    return delta_same(a, ia, b, ib) && text_same(c, a, ia, b, ib);
+}
+
+static bool all_same(const struct check_run *c, struct mohs_victim *a,
+                     struct mohs_victim *b)
 {
     for (size_t i = 0; i < a->n; i++)
-        if (!delta_same(a, i, b, i))
+        if (!sample_same(c, a, i, b, i))
             return false;
     return true;
 }
@@ -179,6 +239,17 @@ static bool all_same(struct mohs_victim *a, struct mohs_victim *b)
 static bool run_params(struct check_run *c)
 {
     return check_params(c, create, destroy);
+}
+
+static uint32_t changed_texts(const struct check_run *c, struct mohs_victim *v)
+{
+    uint32_t n = 0, from, to;
+    for (size_t i = 0; i < v->n; i++) {
+        struct mohs_victim *t = texts_of(c, v, i, &from, &to);
+        for (; t && from < to; from++)
+            n += strcmp(mock_text(t, from, false), mock_text(t, from, true)) != 0;
+    }
+    return n;
 }
 
 /* Finite, inside [lo, hi], nothing on padding; and something happened. */
@@ -215,10 +286,17 @@ static bool run_range(struct check_run *c)
         ok = site_inside(c, v, s, &most);
         str_addf(&taps, " %s", s->tap);
     }
-    if (ok && most == 0)
+    uint32_t changed = ok ? changed_texts(c, v) : 0;
+    bool texts = flags_of(c) & MOHS_ATTACK_TEXT;
+    if (ok && !texts && most == 0)
         ok = check_fail(c, "perturbs nothing at its defaults");
-    if (ok)
-        check_note(c, "sites:%s, largest delta %.4g", taps.s, most);
+    if (ok && (flags_of(c) & (MOHS_ATTACK_TEXT | MOHS_ATTACK_PAIR)) && !changed)
+        ok = check_fail(c, "changes no text at its defaults");
+    if (ok && texts)
+        check_note(c, "%u texts changed", changed);
+    else if (ok)
+        check_note(c, "sites:%s, largest delta %.4g%s", taps.s ? taps.s : " none", most,
+                   changed ? ", and texts" : "");
     str_free(&taps);
     mock_free(v);
     return ok;
@@ -230,9 +308,10 @@ static bool run_zero(struct check_run *c)
     int side = side_of(c);
     if (side < 0)
         return false;
-    if (!p || p->type != MOHS_P_FLOAT)
+    bool edits = flags_of(c) & (MOHS_ATTACK_TEXT | MOHS_ATTACK_PAIR);
+    if (!edits && (!p || p->type != MOHS_P_FLOAT))
         return check_note(c, "has no number eps");
-    if (p->min > 0)
+    if (p && p->min > 0)
         return check_fail(c, "eps cannot be 0 (its least is %g)", p->min);
     struct mohs_victim *v = must(c, side, 0, 0, N, run_seed);
     const struct mohs_site *s;
@@ -242,6 +321,9 @@ static bool run_zero(struct check_run *c)
             if (s->delta[k] != 0)
                 ok = check_fail(c, "eps = 0 leaves a delta of %g at %s",
                                 (double)s->delta[k], s->tap);
+    if (ok && changed_texts(c, v))
+        ok = check_fail(c, "a budget of 0 edits leaves %u texts changed",
+                        changed_texts(c, v));
     mock_free(v);
     return ok;
 }
@@ -304,6 +386,52 @@ static bool run_ball(struct check_run *c)
     return ok && check_note(c, "%s, eps %.4g", norm, eps);
 }
 
+/* Edits of one text, in what parameter `unit` or the name of the budget says. */
+static bool text_in_budget(struct check_run *c, const char *unit, double most,
+                           const char *clean, const char *now)
+{
+    int32_t a[MOCK_CONTEXT], b[MOCK_CONTEXT];
+    uint32_t last_a, last_b;
+    size_t made;
+    mock_encode(clean, a, &last_a);
+    mock_encode(now, b, &last_b);
+    made = !strcmp(unit, "words")    ? edits_words(clean, now)
+           : !strcmp(unit, "tokens") ? edits_ids(a, last_a + 1, b, last_b + 1)
+                                     : edits_chars(clean, now);
+    if ((double)made <= most)
+        return true;
+    return check_fail(c, "\"%.60s\" became \"%.60s\": %zu %s, the budget is %g", clean,
+                      now, made, unit, most);
+}
+
+static bool run_budget(struct check_run *c)
+{
+    const struct mohs_param *unit = param_named(c, "unit"), *p = NULL;
+    const char *word = NULL;
+    for (const char *const *b = budgets; *b && !p; b++)
+        if ((p = param_named(c, *b)))
+            word = *b + 4;
+    if (!(flags_of(c) & (MOHS_ATTACK_TEXT | MOHS_ATTACK_PAIR)))
+        return check_note(c, "replaces no texts");
+    if (p && !strcmp(word, "edits"))
+        word = unit && unit->type == MOHS_P_CHOICE ? unit->choices[(int)unit->def] : NULL;
+    if (!p || p->type != MOHS_P_INT || !word)
+        return check_fail(c, "has no whole number max_words, max_tokens, max_chars, or "
+                          "max_edits with a choice unit");
+    int side = side_of(c);
+    struct mohs_victim *v = side < 0 ? NULL : must(c, side, NAN, 0, N, run_seed);
+    bool ok = v != NULL;
+    for (size_t i = 0; ok && i < N; i++) {
+        uint32_t from, to;
+        struct mohs_victim *t = texts_of(c, v, i, &from, &to);
+        for (; ok && t && from < to; from++)
+            ok = text_in_budget(c, word, p->def, mock_text(t, from, true),
+                                mock_text(t, from, false));
+    }
+    mock_free(v);
+    return ok && check_note(c, "%g %s", p->def, word);
+}
+
 /* One that follows gradients makes things worse for the victim. */
 static bool run_loss(struct check_run *c)
 {
@@ -315,8 +443,10 @@ static bool run_loss(struct check_run *c)
     struct mohs_victim *v = must(c, side, NAN, 0, N, run_seed);
     bool ok = v != NULL;
     if (ok) {
-        double before = mock_loss(clean), after = mock_loss(v);
-        if ((ops->flags & MOHS_ATTACK_GRADIENT) && after < before - 1e-6)
+        bool pair = flags_of(c) & MOHS_ATTACK_PAIR;
+        double before = pair ? mock_distance(clean) : mock_loss(clean);
+        double after = pair ? mock_distance(v) : mock_loss(v);
+        if ((ops->flags & (MOHS_ATTACK_GRADIENT | MOHS_ATTACK_TEXT)) && after < before - 1e-6)
             ok = check_fail(c, "lowers the victim's loss from %.4f to %.4f",
                             before, after);
         else
@@ -344,9 +474,9 @@ static bool run_determinism(struct check_run *c)
         check_status(c, "run", attack_run(c, &a, x, run_seed, &err), &err) &&
         check_status(c, "run", attack_run(c, &a, between, 5, &err), &err) &&
         check_status(c, "run", attack_run(c, &a, y, run_seed, &err), &err);
-    if (ok && !all_same(x, y))
+    if (ok && !all_same(c, x, y))
         ok = check_fail(c, "two runs of one instance differ");
-    if (ok && !all_same(x, fresh))
+    if (ok && !all_same(c, x, fresh))
         ok = check_fail(c, "a used and a fresh instance differ");
     mock_free(x);
     mock_free(y);
@@ -366,7 +496,7 @@ static bool run_batch(struct check_run *c)
     for (uint32_t i = 0; i < N && ok; i++) {
         struct mohs_victim *one = must(c, side, NAN, i, 1, run_seed);
         ok = one != NULL;
-        if (ok && !delta_same(all, i, one, 0))
+        if (ok && !sample_same(c, all, i, one, 0))
             ok = check_fail(c, "sample %u differs in a batch of %d and alone",
                             i, N);
         mock_free(one);
@@ -385,11 +515,11 @@ static bool run_seed_check(struct check_run *c)
     struct mohs_victim *a = must(c, side, NAN, 0, N, run_seed);
     struct mohs_victim *b = a ? must(c, side, NAN, 0, N, run_seed + 1) : NULL;
     bool ok = a && b;
-    if (ok && !random && !all_same(a, b))
+    if (ok && !random && !all_same(c, a, b))
         ok = check_fail(c, "depends on the seed without the stochastic flag");
     else if (ok && random)
         check_note(c, "stochastic; another seed gives %s",
-                   all_same(a, b) ? "the same deltas at these defaults"
+                   all_same(c, a, b) ? "the same deltas at these defaults"
                                   : "other deltas");
     mock_free(a);
     mock_free(b);
@@ -401,6 +531,7 @@ const struct check attack_checks[] = {
     { "range", run_range },
     { "zero", run_zero },
     { "ball", run_ball },
+    { "budget", run_budget },
     { "loss", run_loss },
     { "determinism", run_determinism },
     { "batch", run_batch },

@@ -47,7 +47,8 @@ enum {
     A_LOSS,
     A_BATCH,
     A_SEED,
-    A_NAN
+    A_NAN,
+    X_FINE, X_BUDGET, X_ZERO, X_BATCH, X_NOTHING
 };
 
 struct params {
@@ -292,6 +293,50 @@ static mohs_status run(void *self, struct mohs_victim *v, uint64_t seed,
     return st;
 }
 
+/* ---- attacks on texts ---- */
+
+struct edit_params {
+    int32_t mode, max_words;
+};
+
+static mohs_status edit_create(const struct mohs_host *host, const void *params,
+                               void **self, struct mohs_error *err)
+{
+    struct edit_params *s = malloc(sizeof *s);
+    (void)host;
+    if (!s)
+        return mohs_fail(err, MOHS_E_NOMEM, "faulty: no memory");
+    *s = *(const struct edit_params *)params;
+    *self = s;
+    return MOHS_OK;
+}
+
+/* One word in front, or two, when that helps. */
+static mohs_status edit_run(void *self, struct mohs_victim *v, uint64_t seed,
+                            struct mohs_error *err)
+{
+    const struct edit_params *p = self;
+    const struct mohs_victim_text *t = v->get_extension(v, MOHS_EXT_VICTIM_TEXT);
+    mohs_status st = MOHS_OK;
+    (void)seed;
+    if (!t)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED, "faulty: needs texts");
+    if (p->mode == X_NOTHING || (p->max_words == 0 && p->mode != X_ZERO))
+        return MOHS_OK;
+    for (uint32_t i = 0; i < v->n && st >= 0; i++) {
+        char text[256];
+        const char *both[] = { t->text[i], text };
+        uint32_t sample[] = { i, i };
+        float loss[2];
+        snprintf(text, sizeof text, "%s%s%s", p->mode == X_BATCH && v->n > 1 ? "b" : "a",
+                 p->mode == X_BUDGET ? " red " : " ", t->text[i]);
+        st = t->pass(v, 2, sample, both, MOHS_OUT_SCORES, loss_fn, v, loss, err);
+        if (st >= 0 && (loss[1] > loss[0] || p->mode != X_FINE))
+            st = t->set(v, i, text, err);
+    }
+    return st;
+}
+
 /* ---- tables ---- */
 
 static const char *const norms[] = { "linf", NULL };
@@ -368,6 +413,28 @@ static const struct mohs_attack_ops attack_ops = { .size = sizeof attack_ops,
                                            .params_size =                      \
                                                sizeof(struct attack_params),   \
                                            .ops = &attack_ops };
+static const struct mohs_attack_ops edit_ops = { .size = sizeof edit_ops,
+                                                 .flags = MOHS_ATTACK_TEXT,
+                                                 .create = edit_create,
+                                                 .destroy = free,
+                                                 .run = edit_run };
+#define EDITS(name, m)                                                         \
+    static const struct mohs_param name##_table[] = {                          \
+        MODE(m),                                                               \
+        { "max_words", "words", MOHS_P_INT,                                    \
+          offsetof(struct edit_params, max_words), 1, 0, 10, NULL, NULL },     \
+    };                                                                         \
+    static const struct mohs_item name = { .size = sizeof name,                \
+                                           .param_stride =                     \
+                                               sizeof(struct mohs_param),      \
+                                           .kind = MOHS_KIND_ATTACK,           \
+                                           .id = #name,                        \
+                                           .summary = "broken",                \
+                                           .params = name##_table,             \
+                                           .n_params = 2,                      \
+                                           .params_size =                      \
+                                               sizeof(struct edit_params),     \
+                                           .ops = &edit_ops };
 #define IMAGE(name, m) ITEM(name, MOHS_KIND_CORRUPTION, m, image_ops)
 #define TEXT(name, m) ITEM(name, MOHS_KIND_CORRUPTION, m, text_ops)
 #define METRIC(name, m) ITEM(name, MOHS_KIND_METRIC, m, metric_ops)
@@ -411,6 +478,11 @@ ATTACK(a_loss, A_LOSS)
 ATTACK(a_batch, A_BATCH)
 ATTACK(a_seed, A_SEED)
 ATTACK(a_nan, A_NAN)
+EDITS(x_fine, X_FINE)
+EDITS(x_budget, X_BUDGET)
+EDITS(x_zero, X_ZERO)
+EDITS(x_batch, X_BATCH)
+EDITS(x_nothing, X_NOTHING)
 
 static const struct mohs_item *const items[] = {
     &c_fine,         &c_overrun,   &c_overread,  &c_writes_input,
@@ -422,7 +494,9 @@ static const struct mohs_item *const items[] = {
     &t_batch,        &m_fine,      &m_weights,   &m_order,
     &m_alloc,        &m_unwritten, &m_nan,       &a_fine,
     &a_ball,         &a_zero,      &a_range,     &a_loss,
-    &a_batch,        &a_seed,      &a_nan,       NULL
+    &a_batch,        &a_seed,      &a_nan,       &x_fine,
+    &x_budget,       &x_zero,      &x_batch,     &x_nothing,
+    NULL
 };
 static const struct mohs_plugin plugin = { .size = sizeof plugin,
                                            .abi = MOHS_ABI,

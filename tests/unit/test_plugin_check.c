@@ -110,6 +110,11 @@ static const struct fault faults[] = {
     { "a_batch", "batch", "in a batch of 6 and alone" },
     { "a_seed", "seed", "without the stochastic flag" },
     { "a_nan", "range", "not finite" },
+    { "x_fine", NULL, NULL },
+    { "x_budget", "budget", "2 words, the budget is 1" },
+    { "x_zero", "zero", "a budget of 0 edits leaves 6 texts changed" },
+    { "x_batch", "batch", "in a batch of 6 and alone" },
+    { "x_nothing", "range", "changes no text" },
 };
 
 static void compare(const struct fault *want, size_t n)
