@@ -17,7 +17,7 @@
 
 #include <mohs/plugin.h>
 
-enum { TILE_FLOATS = 4 << 20 };
+enum { TILE_FLOATS = 4 << 20, NARROW = 64, BLOCK = 16 };
 
 struct params {
     struct mohs_ints k;
@@ -169,39 +169,20 @@ struct work {
     struct mohs_samples *s;
     float *tile;
     uint32_t rows; /* images in a tile */
+    uint64_t room; /* floats in it */
     struct counts image, text;
 };
 
-/* Visits the similarity matrix in tiles of whole rows; `again`: the second
- * time, when a tile that holds everything is still there. */
-static mohs_status each_tile(struct work *w, int again,
-                             mohs_status (*fn)(struct work *, uint32_t i0, uint32_t i1,
-                                               struct mohs_error *err),
-                             struct mohs_error *err)
+/* Texts that belong to images [i0,i1) have their similarities in w->tile, of
+ * texts [t0,t1). */
+static mohs_status best_positives(struct work *w, uint32_t i0, uint32_t i1, uint32_t t0,
+                                  uint32_t t1, struct mohs_error *err)
 {
-    uint32_t ni = w->e->n_images, nt = w->e->n_texts;
-    for (uint32_t i = 0; i < ni; i += w->rows) {
-        uint32_t end = ni - i < w->rows ? ni : i + w->rows;
-        mohs_status st = MOHS_OK;
-        if (!again || w->rows < ni)
-            st = w->e->similarity(w->e, i, end, 0, nt, w->tile, err);
-        if (st >= 0)
-            st = fn(w, i, end, err);
-        if (st < 0)
-            return st;
-    }
-    return MOHS_OK;
-}
-
-static mohs_status best_positives(struct work *w, uint32_t i0, uint32_t i1,
-                                  struct mohs_error *err)
-{
-    uint32_t nt = w->e->n_texts;
-    for (uint32_t t = 0; t < nt; t++) {
+    for (uint32_t t = t0; t < t1; t++) {
         uint32_t i = w->e->owner[t];
         if (i < i0 || i >= i1)
             continue;
-        float s = w->tile[(size_t)(i - i0) * nt + t];
+        float s = w->tile[(size_t)(i - i0) * (t1 - t0) + (t - t0)];
         if (isnan(s))
             return mohs_fail(err, MOHS_E_NUMERIC,
                              "retrieval: the similarity of image %u and its text %u "
@@ -217,30 +198,133 @@ static mohs_status best_positives(struct work *w, uint32_t i0, uint32_t i1,
     return MOHS_OK;
 }
 
-static mohs_status count_ranks(struct work *w, uint32_t i0, uint32_t i1,
-                               struct mohs_error *err)
+/* Where the texts of an image lie. */
+struct range {
+    uint32_t first, end;
+};
+
+/* The best positives from narrow tiles: a few images and the texts from the
+ * first to the last of theirs, which mostly lie together. Values do not depend
+ * on the tiling, so the ties are those of the wide tiles. */
+static mohs_status find_positives(struct work *w, struct mohs_error *err)
 {
-    uint32_t nt = w->e->n_texts, *above = w->text.above, *equal = w->text.equal;
-    const float *best = w->text.best;
-    for (uint32_t i = i0; i < i1; i++) {
-        const float *row = w->tile + (size_t)(i - i0) * nt, mine = w->image.best[i];
-        uint32_t more = 0, same = 0, odd = 0;
-        for (uint32_t t = 0; t < nt; t++) {
-            more += row[t] > mine;
-            same += row[t] == mine;
-            odd += row[t] != row[t];
+    uint32_t ni = w->e->n_images, nt = w->e->n_texts;
+    struct range *of = malloc((size_t)ni * sizeof *of);
+    mohs_status st = MOHS_OK;
+    if (!of)
+        return mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory for %u images", ni);
+    for (uint32_t i = 0; i < ni; i++)
+        of[i] = (struct range) { nt, 0 };
+    for (uint32_t t = 0; t < nt; t++) {
+        struct range *r = &of[w->e->owner[t]];
+        r->first = t < r->first ? t : r->first;
+        r->end = t + 1;
+    }
+    for (uint32_t i = 0, end; i < ni && st >= 0; i = end) {
+        struct range all = of[i];
+        for (end = i + 1; end < ni; end++) {
+            if (end - i >= NARROW && all.end - all.first < nt / 2)
+                break; // more images would only make it wider
+            uint32_t first = of[end].first < all.first ? of[end].first : all.first;
+            uint32_t last = of[end].end > all.end ? of[end].end : all.end;
+            if (last > first && (uint64_t)(last - first) * (end + 1 - i) > w->room)
+                break;
+            all = (struct range) { first, last };
         }
-        for (uint32_t t = 0; t < nt; t++) {
-            above[t] += row[t] > best[t];
-            equal[t] += row[t] == best[t];
+        if (all.end <= all.first)
+            continue;
+        st = w->e->similarity(w->e, i, end, all.first, all.end, w->tile, err);
+        if (st >= 0)
+            st = best_positives(w, i, end, all.first, all.end, err);
+    }
+    free(of);
+    return st;
+}
+
+/* How many of row[0..n) are above, equal to and not comparable with x. Blocks
+ * of a fixed length become vector code. */
+static void count_row(const float *row, uint32_t n, float x, uint32_t count[3])
+{
+    uint32_t above[BLOCK] = { 0 }, equal[BLOCK] = { 0 }, odd[BLOCK] = { 0 }, t = 0;
+    for (; n - t >= BLOCK; t += BLOCK)
+        for (uint32_t j = 0; j < BLOCK; j++) {
+            above[j] += row[t + j] > x;
+            equal[j] += row[t + j] == x;
+            odd[j] += row[t + j] != row[t + j];
         }
-        if (odd)
-            return mohs_fail(err, MOHS_E_NUMERIC,
-                             "retrieval: similarities of image %u are not numbers", i);
-        w->image.above[i] = more;
-        w->image.equal[i] = same;
+    for (uint32_t j = 0; t + j < n; j++) {
+        above[j] += row[t + j] > x;
+        equal[j] += row[t + j] == x;
+        odd[j] += row[t + j] != row[t + j];
+    }
+    for (uint32_t j = 0; j < BLOCK; j++) {
+        count[0] += above[j];
+        count[1] += equal[j];
+        count[2] += odd[j];
+    }
+}
+
+/* Adds 1 to above[t] and equal[t] where row[t] is above or equal to best[t]. */
+static void count_columns(const float *row, uint32_t n, const float *best,
+                          uint32_t *above, uint32_t *equal)
+{
+    uint32_t t = 0;
+    for (; n - t >= BLOCK; t += BLOCK) {
+        uint32_t more[BLOCK], same[BLOCK];
+        for (uint32_t j = 0; j < BLOCK; j++) {
+            more[j] = row[t + j] > best[t + j];
+            same[j] = row[t + j] == best[t + j];
+        }
+        for (uint32_t j = 0; j < BLOCK; j++) {
+            above[t + j] += more[j];
+            equal[t + j] += same[j];
+        }
+    }
+    for (; t < n; t++) {
+        above[t] += row[t] > best[t];
+        equal[t] += row[t] == best[t];
+    }
+}
+
+/* Tiles of whole rows, each made once; the tile may hold everything already. */
+static mohs_status count_ranks(struct work *w, int there, struct mohs_error *err)
+{
+    uint32_t ni = w->e->n_images, nt = w->e->n_texts;
+    for (uint32_t i0 = 0; i0 < ni; i0 += w->rows) {
+        uint32_t end = ni - i0 < w->rows ? ni : i0 + w->rows;
+        if (!there) {
+            mohs_status st = w->e->similarity(w->e, i0, end, 0, nt, w->tile, err);
+            if (st < 0)
+                return st;
+        }
+        for (uint32_t i = i0; i < end; i++) {
+            const float *row = w->tile + (size_t)(i - i0) * nt;
+            uint32_t count[3] = { 0 };
+            count_row(row, nt, w->image.best[i], count);
+            count_columns(row, nt, w->text.best, w->text.above, w->text.equal);
+            if (count[2])
+                return mohs_fail(err, MOHS_E_NUMERIC,
+                                 "retrieval: similarities of image %u are not numbers", i);
+            w->image.above[i] = count[0];
+            w->image.equal[i] = count[1];
+        }
     }
     return MOHS_OK;
+}
+
+/* Each similarity is made once, those of positives twice. */
+static mohs_status count_all(struct work *w, struct mohs_error *err)
+{
+    uint32_t ni = w->e->n_images, nt = w->e->n_texts;
+    mohs_status st;
+    if (w->rows < ni) {
+        st = find_positives(w, err);
+    } else {
+        st = w->e->similarity(w->e, 0, ni, 0, nt, w->tile, err);
+        if (st >= 0)
+            st = best_positives(w, 0, ni, 0, nt, err);
+    }
+    return st < 0 ? st : count_ranks(w, w->rows >= ni, err);
 }
 
 static mohs_status fill(struct work *w, struct mohs_error *err)
@@ -294,7 +378,8 @@ static mohs_status measure(void *self, const struct mohs_eval *e, struct mohs_sa
     w.rows = TILE_FLOATS / e->n_texts;
     w.rows = w.rows ? w.rows : 1;
     w.rows = w.rows < e->n_images ? w.rows : e->n_images;
-    w.tile = malloc((size_t)w.rows * e->n_texts * sizeof *w.tile);
+    w.room = (uint64_t)w.rows * e->n_texts;
+    w.tile = malloc((size_t)w.room * sizeof *w.tile);
     if (!w.tile)
         st = mohs_fail(err, MOHS_E_NOMEM, "retrieval: no memory for %u x %u", e->n_images,
                        e->n_texts);
@@ -303,9 +388,7 @@ static mohs_status measure(void *self, const struct mohs_eval *e, struct mohs_sa
     if (st >= 0)
         st = counts_new(&w.text, e->n_texts, err);
     if (st >= 0)
-        st = each_tile(&w, 0, best_positives, err);
-    if (st >= 0)
-        st = each_tile(&w, 1, count_ranks, err);
+        st = count_all(&w, err);
     if (st >= 0)
         st = fill(&w, err);
     free(w.tile);
