@@ -97,6 +97,22 @@ struct csv_options {
 };
 mohs_status data_csv(const struct csv_options *o, struct dataset **out,
                      struct mohs_error *err);
+/* Parquet files of Hugging Face's datasets package: a file, or all *.parquet of
+ * a folder in byte order, those named SPLIT-... or SPLIT.parquet if split is
+ * given. Pictures are bytes, or a struct with "bytes"; captions a text or a list
+ * of texts; labels integers (-1: none) or texts. Ids are FILE/ROW, rows counted
+ * over all files. */
+struct parquet_options {
+    const char *path;
+    const char *split; /* NULL: all */
+    const char *image; /* column; NULL: image, img, jpg, png, ... */
+    const char *text;  /* NULL: caption, captions, text, sentences, ...; "": none */
+    const char *label; /* NULL: label, labels, cls, fine_label; "": none */
+    uint32_t captions_per_image; /* 0: all */
+    size_t limit;                /* rows; 0: all */
+};
+mohs_status data_parquet(const struct parquet_options *o, struct dataset **out,
+                         struct mohs_error *err);
 /* webdataset archives: DIR/SPLIT/0.tar ... as many as DIR/SPLIT/nshards.txt
  * says, or all .tar files of DIR/SPLIT or DIR in byte order; with classnames.txt
  * and dataset_type.txt in DIR as CLIP-benchmark has them. A sample is a picture

@@ -29,23 +29,19 @@ void dataset_free(struct dataset *d)
     free(d);
 }
 
-/* Arenas do not grow in place: a fresh array of twice the length when n has
- * reached *cap. */
-static void *grown(struct arena *a, void *v, size_t n, size_t *cap, size_t size)
+void *dataset_grow(struct dataset *d, void *v, size_t n, size_t *cap, size_t size)
 {
     if (n < *cap)
         return v;
-    *cap = *cap ? 2 * *cap : 1024;
-    void *out = arena_alloc(a, *cap * size);
-    if (n)
-        memcpy(out, v, n * size);
-    return out;
+    *cap = *cap ? 2 * *cap : 1024; // arenas do not grow in place
+    void *to = arena_alloc(d->arena, *cap * size);
+    return n ? memcpy(to, v, n * size) : to;
 }
 
 struct data_image *dataset_add_image(struct dataset *d, const char *id,
                                      const char *path)
 {
-    d->image = grown(d->arena, d->image, d->n_images, &d->cap_images, sizeof *d->image);
+    d->image = dataset_grow(d, d->image, d->n_images, &d->cap_images, sizeof *d->image);
     struct data_image *im = &d->image[d->n_images++];
     *im = (struct data_image) { .key = hash_str64(id), .label = UINT32_MAX };
     im->id = arena_strdup(d->arena, id);
@@ -57,7 +53,7 @@ struct data_image *dataset_add_image(struct dataset *d, const char *id,
 struct data_text *dataset_add_text(struct dataset *d, const char *text,
                                    uint32_t image, uint32_t k)
 {
-    d->text = grown(d->arena, d->text, d->n_texts, &d->cap_texts, sizeof *d->text);
+    d->text = dataset_grow(d, d->text, d->n_texts, &d->cap_texts, sizeof *d->text);
     struct data_text *t = &d->text[d->n_texts++];
     t->text = arena_strdup(d->arena, text);
     t->id = arena_printf(d->arena, "%s#%u", d->image[image].id, k);

@@ -6,6 +6,9 @@
 #include "data/data.h"
 
 struct dataset *dataset_new(const char *name, const char *root);
+/* The array v of n items in the arena, or a larger one when n has reached
+ * *cap. */
+void *dataset_grow(struct dataset *d, void *v, size_t n, size_t *cap, size_t size);
 /* Appends a picture of the file `path`, relative to d->root (NULL: none); the
  * rest is left for the caller to fill. Borrowed until the next one. */
 struct data_image *dataset_add_image(struct dataset *d, const char *id,

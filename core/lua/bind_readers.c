@@ -87,6 +87,30 @@ static int l_csv(lua_State *L)
     return push_data(L, d, name);
 }
 
+/* parquet{path=, [split=], [image=], [text=], [label=], [name=], [limit=],
+ * [captions_per_image=]} -> data  [-1, +1, e] */
+static int l_parquet(lua_State *L)
+{
+    static const char *const known[] = { "path", "split", "image", "text", "label", "name",
+                                         "limit", "captions_per_image", NULL };
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct dataset *d;
+    begin(L, "data.parquet", known);
+    const char *name = field_string(L, 1, "name", NULL);
+    struct parquet_options o = {
+        .path = field_path(L, "data.parquet", "path", true),
+        .split = field_string(L, 1, "split", NULL),
+        .image = field_string(L, 1, "image", NULL),
+        .text = field_string(L, 1, "text", NULL),
+        .label = field_string(L, 1, "label", NULL),
+        .captions_per_image = field_captions(L),
+        .limit = field_limit(L),
+    };
+    if (data_parquet(&o, &d, &err) < 0)
+        return raise(L, &err);
+    return push_data(L, d, name);
+}
+
 /* webdataset{dir=, [split=], [name=], [limit=], [captions_per_image=]} -> data
  * [-1, +1, e] */
 static int l_webdataset(lua_State *L)
@@ -113,6 +137,7 @@ void open_readers(lua_State *L)
     static const luaL_Reg own[] = {
         { "csv", l_csv },
         { "karpathy", l_karpathy },
+        { "parquet", l_parquet },
         { "webdataset", l_webdataset },
         { NULL, NULL },
     };

@@ -70,6 +70,13 @@ function mohs.data.karpathy(o) end
 ---@param o { file: string, images?: string, separator?: string, header?: boolean, quotes?: boolean, image?: string, text?: string, label?: string, name?: string, limit?: integer, captions_per_image?: integer }
 ---@return mohs.Data
 function mohs.data.csv(o) end
+---Parquet files of Hugging Face's datasets package: a file, or those of a folder
+---(of one `split`, if it is given: SPLIT-00000-of-00001.parquet). Pictures are bytes
+---or a struct with bytes, captions a text or a list of texts, labels integers or
+---texts; columns by name, else the usual names. Pictures are read page by page.
+---@param o { path: string, split?: string, image?: string, text?: string, label?: string, name?: string, limit?: integer, captions_per_image?: integer }
+---@return mohs.Data
+function mohs.data.parquet(o) end
 ---webdataset archives, DIR/SPLIT/*.tar or DIR/*.tar, in CLIP-benchmark's layout if
 ---there are nshards.txt, classnames.txt and dataset_type.txt. Pictures are read in
 ---place; the index of an archive is kept in the cache directory.

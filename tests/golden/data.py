@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Small data sets by the packages that people make them with, and what these
-packages read from them: tests/golden/data. Needs webdataset, pillow, numpy."""
+packages read from them: tests/golden/data. Needs webdataset, pillow, pyarrow."""
 import io
+import json
 import os
 import shutil
 import sys
 import tarfile
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import webdataset
 from PIL import Image
 
@@ -82,12 +85,55 @@ def tars():
         f.writelines(lines)
 
 
+ROWS = 11
+
+
+def captions(k):
+    """0 to 3 of them; every fifth row none."""
+    return [f"caption {k}.{j}" for j in range(k % 4)] if k % 5 else None
+
+
+def parquet():
+    """Writers' settings that change what lies in the file."""
+    hf = json.dumps({"info": {"features": {
+        "image": {"_type": "Image"}, "label": {"names": ["ant", "bee", "caf\u00e9"],
+                                               "_type": "ClassLabel"}}}})
+    image = pa.array([{"bytes": picture(k), "path": f"{k}.png"} for k in range(ROWS)])
+    label = pa.array([k % 3 for k in range(ROWS)], pa.int64())
+    text = pa.array([f"text {k % 4}" for k in range(ROWS)])
+    lists = pa.array([captions(k) for k in range(ROWS)])
+    plain = pa.array([picture(k) for k in range(ROWS)], pa.binary())
+    noted = pa.table({"image": image, "label": label}).replace_schema_metadata(
+        {"huggingface": hf})
+    small = {"row_group_size": 4, "data_page_size": 150, "write_batch_size": 2}
+    for name, table, how in (
+            ("snappy", noted, dict(small, compression="snappy")),
+            ("zstd_v2", pa.table({"image": image, "captions": lists}),
+             dict(small, compression="zstd", data_page_version="2.0")),
+            ("gzip", pa.table({"jpg": plain, "caption": text, "label": pa.array(
+                [f"class {2 - k % 3}" for k in range(ROWS)])}),
+             dict(small, compression="gzip", use_dictionary=False)),
+            ("none_v2", pa.table({"picture": image, "text": text,
+                                  "label": label.cast(pa.int32())}),
+             {"compression": "none", "data_page_version": "2.0"}),
+            ("required", pa.table([plain, text, label], schema=pa.schema(
+                [pa.field("image", pa.binary(), False), pa.field("text", pa.string(), False),
+                 pa.field("cls", pa.int64(), False)])), dict(small, compression="snappy")),
+            ("lz4", noted.slice(0, 1), {"compression": "lz4"}),
+            ("delta", noted.slice(0, 1), {"use_dictionary": False, "column_encoding": {
+                "label": "DELTA_BINARY_PACKED"}}),
+            ("null", pa.table({"image": pa.array([{"bytes": picture(0)}, None])}), {})):
+        os.makedirs(os.path.join(OUT, "parquet"), exist_ok=True)
+        pq.write_table(table, os.path.join(OUT, "parquet", f"{name}.parquet"), **how)
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     os.makedirs(OUT)
     wds_classes()
     wds_captions()
     tars()
+    parquet()
 
 
 if __name__ == "__main__":
