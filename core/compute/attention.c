@@ -52,7 +52,7 @@ static mohs_status check(const struct attention *a, struct mohs_error *err)
                          "attention: lse: needs %llu floats, the buffer has %zu",
                          (unsigned long long)(a->lse_off + rows),
                          a->lse->bytes / sizeof(float));
-    if (a->mask != MOHS_MASK_LENGTH)
+    if (a->mask != MOHS_MASK_LENGTH && a->mask != MOHS_MASK_LAST)
         return MOHS_OK;
     if (!a->lengths || (a->lengths_off + a->n) * 4 > a->lengths->bytes)
         return mohs_fail(err, MOHS_E_ARG,

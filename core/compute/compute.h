@@ -159,10 +159,10 @@ struct attention_rows {
  * out = softmax(scale q k^T + mask) v for n samples, each with tq queries,
  * tk keys and `heads` heads of width d (at most 256). mask: MOHS_MASK_*;
  * causal: query i sees keys 0..i; length: it sees keys below lengths[b] (int32
- * [n]; a sample of length 0 gives zeros). lse [n, heads, tq] receives the log
- * of the softmax sum and may be NULL; the backward pass needs it. Sums run in
- * ascending key order, so a row never depends on batch or padding. Offsets
- * are in elements.
+ * [n]; a sample of length 0 gives zeros); last: keys up to lengths[b]. lse [n,
+ * heads, tq] receives the log of the softmax sum and may be NULL; the backward
+ * pass needs it. Sums run in ascending key order, so a row never depends on
+ * batch or padding. Offsets are in elements.
  */
 struct attention {
     uint32_t n, tq, tk, heads, d;

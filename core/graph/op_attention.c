@@ -30,7 +30,7 @@ static mohs_status fit(const struct node *nd, const struct tensor *lengths,
                          "q %s, k %s: a causal mask needs as many keys as "
                          "queries",
                          shape_text(q, s), shape_text(k, t));
-    if (mask == MOHS_MASK_LENGTH &&
+    if ((mask == MOHS_MASK_LENGTH || mask == MOHS_MASK_LAST) &&
         (!lengths || lengths->count != q->dims[0]))
         return mohs_fail(err, MOHS_E_ARG, "lengths %s: wanted [%u]",
                          shape_text(lengths, s), q->dims[0]);
@@ -128,13 +128,13 @@ static double attention_grad_flops(const struct node *nd)
     return products(nd, 5);
 }
 
-#define ATTENTION_ATTRS "int heads=1(1..65536), int mask=0(0..2)"
+#define ATTENTION_ATTRS "int heads=1(1..65536), int mask=0(0..3)"
 
 const struct op ops_attention[] = {
     { .info = { "attention", "q, k, v, int lengths?", ATTENTION_ATTRS,
                 "softmax(q k^T / sqrt d) v per head; q [n, t, heads d], k and "
                 "v [n, s, heads d]; mask 1: keys up to the query, 2: the first "
-                "lengths[n] keys", true },
+                "lengths[n] keys, 3: keys up to number lengths[n]", true },
       .shape = attention_shape, .run = attention_run, .grad = attention_back,
       .flops = attention_flops },
     { .info = { "attention_grad", "q, k, v, y, lse, dy, int lengths?",

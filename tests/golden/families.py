@@ -237,9 +237,34 @@ def vit_transformers():
     classifier("vit_transformers", config, model, 8, weights)
 
 
+# ---- BLIP -------------------------------------------------------------------
+
+def blip():
+    from transformers import BlipConfig, BlipForImageTextRetrieval
+    tower = dict(hidden_size=12, intermediate_size=16, num_hidden_layers=2,
+                 num_attention_heads=2)
+    config = dict(
+        text_config=dict(tower, vocab_size=20, max_position_embeddings=7,
+                         encoder_hidden_size=12, layer_norm_eps=1e-12),
+        vision_config=dict(tower, image_size=8, patch_size=4),
+        image_text_hidden_size=6)
+    model = BlipForImageTextRetrieval(
+        BlipConfig(**config, attn_implementation="eager"))
+    model = randomise(model, 20)
+    case = Case(21)
+    px, tk = case.pixels(2, 8), case.tokens(3, 7, 20, end=19)
+    image = model.vision_model(px).last_hidden_state
+    case.output("image", unit(model.vision_proj(image[:, 0])), px)
+    mask = (torch.arange(7) <= case.t["case.last"][:, None]).long()
+    box = embedding_hook(model.text_encoder.embeddings)
+    y = model.text_encoder(input_ids=tk, attention_mask=mask).last_hidden_state
+    case.output("text", unit(model.text_proj(y[:, 0])), box[0])
+    write("blip", dict(config, model_type="blip"), state(model), case)
+
+
 CASES = {f.__name__: f for f in (
     siglip, siglip_open_clip, vit_timm, vit_deit_distilled,
-    vit_deit3_registers, vit_torchvision, vit_transformers)}
+    vit_deit3_registers, vit_torchvision, vit_transformers, blip)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

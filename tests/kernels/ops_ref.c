@@ -226,8 +226,8 @@ static void attend(const struct ref_call *c, size_t i, size_t h, size_t heads)
     for (size_t a = 0; a < t; a++) {
         const double *q = c->in[0].v + (i * t + a) * w + h * d;
         size_t n = mask == 1 ? a + 1 : s;
-        if (mask == 2)
-            n = (size_t)c->in[3].v[i];
+        if (mask >= 2)
+            n = (size_t)c->in[3].v[i] + (mask == 3);
         double top = -1e300, sum = 0;
         for (size_t b = 0; b < n; b++) {
             const double *k = c->in[1].v + (i * s + b) * w + h * d;

@@ -105,6 +105,7 @@ static const struct {
     { "attention", "f:2,5,24 f:2,5,24 f:2,5,24", "heads=3", 0 },
     { "attention", "f:2,7,32 f:2,7,32 f:2,7,32", "heads=2 mask=1", 0 },
     { "attention", "f:3,6,16 f:3,6,16 f:3,6,16 l6:3", "heads=1 mask=2", 0 },
+    { "attention", "f:3,6,16 f:3,6,16 f:3,6,16 i6:3", "heads=1 mask=3", 0 },
     { "attention", "f:2,3,40 f:2,18,40 f:2,18,40", "heads=2", 0 },
     { "symmetric_kl", "f:5,21 f:5,21", "", 0 },
     { "conv2d", "f:2,5,6,7 f:9,7,1,1 f:9", "", 0 },

@@ -24,6 +24,7 @@ static const struct shape shapes[] = {
     { 4, 20, 20, 2, 24, MOHS_MASK_LENGTH },
     { 2, 1, 65, 2, 48, MOHS_MASK_NONE },
     { 2, 10, 37, 3, 33, MOHS_MASK_LENGTH },
+    { 4, 10, 37, 3, 33, MOHS_MASK_LAST },
     { 1, 200, 200, 1, 128, MOHS_MASK_NONE },
     { 1, 35, 35, 1, 200, MOHS_MASK_CAUSAL },
 };
@@ -34,6 +35,8 @@ static uint32_t visible(const struct shape *s, const int32_t *len, uint32_t b,
 {
     if (s->mask == MOHS_MASK_CAUSAL)
         return i + 1 < s->tk ? i + 1 : s->tk;
+    if (s->mask == MOHS_MASK_LAST)
+        return (uint32_t)len[b] + 1 < s->tk ? (uint32_t)len[b] + 1 : s->tk;
     return s->mask == MOHS_MASK_LENGTH ? (uint32_t)len[b] : s->tk;
 }
 
@@ -344,7 +347,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, against_double, 0, 2 * N_SHAPES);
     tcase_add_loop_test(t, reference_gradient, MOHS_MASK_NONE,
-                        MOHS_MASK_LENGTH + 1);
+                        MOHS_MASK_LAST + 1);
     tcase_add_loop_test(t, invariance, 0, 8);
     tcase_add_test(t, faults);
     suite_add_tcase(s, t);

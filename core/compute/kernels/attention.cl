@@ -10,15 +10,22 @@
  * lse[b, h, i] = log sum exp of the scaled scores.
  */
 
+/* Keys of sample b under MASK_LENGTH or MASK_LAST, all under the others. */
+static inline int sample_keys(int mask, global const int *lengths, uint b,
+                              uint tk)
+{
+    if (mask == MASK_LAST)
+        return clamp(lengths[b], -1, (int)tk - 1) + 1;
+    return mask == MASK_LENGTH ? clamp(lengths[b], 0, (int)tk) : (int)tk;
+}
+
 /* Number of keys that query i of sample b may see. */
 static inline uint key_count(int mask, global const int *lengths, uint b, uint i,
                       uint tk)
 {
     if (mask == MASK_CAUSAL)
         return min(i + 1, tk);
-    if (mask == MASK_LENGTH)
-        return (uint)clamp(lengths[b], 0, (int)tk);
-    return tk;
+    return (uint)sample_keys(mask, lengths, b, tk);
 }
 
 static inline float dot_row(const float *x, global const float *y)

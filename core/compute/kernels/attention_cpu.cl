@@ -145,15 +145,22 @@ static inline int16 lane_rows(uint first, int v)
            (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
+/* Keys of sample b under MASK_LENGTH or MASK_LAST, all under the others. */
+static inline int sample_keys(int mask, global const int *lengths, uint b,
+                              uint tk)
+{
+    if (mask == MASK_LAST)
+        return clamp(lengths[b], -1, (int)tk - 1) + 1;
+    return mask == MASK_LENGTH ? clamp(lengths[b], 0, (int)tk) : (int)tk;
+}
+
 /* Keys that some row of a block of queries may see. */
 static inline uint block_keys(int mask, global const int *lengths, uint b,
                               uint i0, uint tk)
 {
     if (mask == MASK_CAUSAL)
         return min(i0 + LANES, tk);
-    if (mask == MASK_LENGTH)
-        return (uint)clamp(lengths[b], 0, (int)tk);
-    return tk;
+    return (uint)sample_keys(mask, lengths, b, tk);
 }
 
 /* Softmax numerators of n keys from k0 in s, in place; top, sum and the
@@ -319,8 +326,7 @@ CPU_KERNEL void attention_dkv(global const float *q, ulong q_off, uint ldq,
     float g[STEP * LANES] __attribute__((aligned(64)));
     uint j0 = get_group_id(0) * LANES, h = get_group_id(1), b = get_group_id(2);
     uint rows = min((uint)LANES, tk - j0);
-    int seen = mask == MASK_LENGTH ? clamp(lengths[len_off + b], 0, (int)tk) :
-                                     (int)tk;
+    int seen = sample_keys(mask, lengths + len_off, b, tk);
     ulong at = ((ulong)b * get_num_groups(1) + h) * tq;
     q += q_off + (ulong)b * tq * ldq + h * D;
     dout += do_off + (ulong)b * tq * lddo + h * D;

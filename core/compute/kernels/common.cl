@@ -23,6 +23,7 @@
 #define MASK_NONE 0
 #define MASK_CAUSAL 1
 #define MASK_LENGTH 2
+#define MASK_LAST 3
 
 /* One work-item per work-group: the CPU form, vectors written out. */
 #define CPU_KERNEL kernel __attribute__((reqd_work_group_size(1, 1, 1)))

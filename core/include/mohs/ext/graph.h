@@ -25,7 +25,10 @@ struct mohs_tensor;
 enum { MOHS_F32 = 0, MOHS_I32 = 1 };
 enum { MOHS_ACT_NONE = 0, MOHS_ACT_GELU, MOHS_ACT_QUICK_GELU, MOHS_ACT_SILU,
        MOHS_ACT_RELU, MOHS_ACT_GELU_TANH, MOHS_ACT_TANH };
-enum { MOHS_MASK_NONE = 0, MOHS_MASK_CAUSAL, MOHS_MASK_LENGTH };
+enum { MOHS_MASK_NONE = 0,
+       MOHS_MASK_CAUSAL, /* keys up to the query */
+       MOHS_MASK_LENGTH, /* the first lengths[n] keys */
+       MOHS_MASK_LAST };  /* keys up to number lengths[n]: a text's `last` */
 enum { MOHS_DIMS_MAX = 5 };
 
 struct mohs_attr {
@@ -81,7 +84,7 @@ mohs_layer_norm(const struct mohs_graph_api *api, struct mohs_graph *g,
 
 /* Multi-head attention softmax(q k^T / sqrt(d)) v. q, k, v [n, t, heads * d],
  * result likewise. mask: MOHS_MASK_*; lengths [n] int32 for
- * MOHS_MASK_LENGTH, else NULL. */
+ * MOHS_MASK_LENGTH and MOHS_MASK_LAST, else NULL. */
 static inline struct mohs_tensor *
 mohs_attention(const struct mohs_graph_api *api, struct mohs_graph *g,
                struct mohs_tensor *q, struct mohs_tensor *k,
