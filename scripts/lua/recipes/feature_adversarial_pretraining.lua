@@ -13,8 +13,10 @@
 --   adversarial  adversarial features at all taps
 --   embed        adversarial embeddings of both towers, back on the sphere
 --
--- All arms of a seed share their clean first half (but matched, whose schedule
--- is longer). A killed run goes on where it was.
+-- All arms of a seed share a clean warm-up: with an adversary from step 0
+-- training stalls. At the scale study it is a run of its own, whose model the
+-- arms start from; else the first half (but for matched, whose schedule is
+-- longer). A killed run goes on where it was.
 local mohs = require "mohs"
 local scenes_clip = require "scenes_clip"
 mohs.require_api "1.0"
@@ -42,8 +44,9 @@ local scales = {
             image_layers = 1, text_layers = 1, seeds = 1, vocab = 700 },
   small = { train = 20000, val = 1000, test = 1000, steps = 1200, batch = 128,
             width = 128, image_layers = 3, text_layers = 2, seeds = 1, vocab = 2048 },
-  study = { train = 20000, val = 1000, test = 500, steps = 600, batch = 96,
-            width = 96, image_layers = 3, text_layers = 2, seeds = 3, vocab = 2048 },
+  study = { train = 20000, val = 1000, test = 500, steps = 240, batch = 64,
+            width = 96, image_layers = 3, text_layers = 2, seeds = 3, vocab = 2048,
+            lr = 5e-4, warm = { steps = 900, batch = 96, warmup = 60 } },
   full  = { train = 20000, val = 1000, test = 1000, steps = 2400, batch = 256,
             width = 192, image_layers = 4, text_layers = 3, seeds = 3, vocab = 2048 },
 }
@@ -61,11 +64,10 @@ local test = split("test", args.test > 0 and args.test or s.test)
 local tokenizer, vocab = mohs.tokenizer { data = train, size = s.vocab }
 local config = scenes_clip.config(vocab, s)
 
--- A clean warm-up first: with an adversary from step 0 training stalls.
-local start = s.steps // 2
+local start = s.warm and 0 or s.steps // 2
 local function perturbed(taps, more)
   local a = { taps = taps, norm = "l2", eps = args.eps, steps = args.inner, kl = args.kl,
-              start = start, ramp = s.steps // 6 }
+              start = start, ramp = s.steps // (s.warm and 4 or 6) }
   for k, v in pairs(more or {}) do a[k] = v end
   return a
 end
@@ -116,17 +118,32 @@ local attacks = args.evaluate ~= "all" and {} or {
   mohs.attack("feature_noise", { tap = "image.patch", eps = 0.1 }),
 }
 
+-- A training run; fields of `o` over those that all have.
+local function train_run(o)
+  local run = {
+    model = "clip", config = config, tokenizer = tokenizer,
+    preprocessor = scenes_clip.preprocessor(), data = train, validate = val,
+    steps = s.steps, batch = s.batch, lr = s.lr or 1e-3, weight_decay = 0.1,
+    ema = 0.99, crop = 0.8,
+  }
+  for k, v in pairs(o) do run[k] = v end
+  run.warmup = run.warmup or run.steps // 10
+  run.validate_every = run.validate_every or run.steps // 4
+  return mohs.train(run)
+end
+
 local retrieval = mohs.metric("retrieval", { k = { 1, 5, 10 } })
 for seed = 1, seeds do
+  local warm = s.warm and train_run {
+    out = ("%s/warm-%d.safetensors"):format(args.out, seed), label = "warm-" .. seed,
+    seed = seed, steps = s.warm.steps, batch = s.warm.batch, lr = 1e-3, warmup = s.warm.warmup,
+  }
   for _, arm in ipairs(arms) do
     local name = ("%s-%d"):format(arm.name, seed)
-    local path = mohs.train {
-      model = "clip", config = config, tokenizer = tokenizer,
-      preprocessor = scenes_clip.preprocessor(), data = train, validate = val,
-      out = ("%s/%s.safetensors"):format(args.out, name), label = name,
-      seed = seed, steps = arm.steps, batch = s.batch, warmup = s.steps // 10,
-      lr = 1e-3, weight_decay = 0.1, ema = 0.99, crop = 0.8,
-      validate_every = s.steps // 4, adversary = arm.adversary,
+    local path = train_run {
+      out = ("%s/%s.safetensors"):format(args.out, name), label = name, seed = seed,
+      steps = arm.steps, adversary = arm.adversary, warmup = s.steps // 10,
+      validate_every = s.steps // 4, init = not mohs.planning() and warm or nil,
       fork = arm.steps == s.steps and start or 0,
     }
     if not mohs.planning() and args.evaluate ~= "none" then
