@@ -19,21 +19,6 @@ static const struct mohs_param *param_at(const struct mohs_item *it, uint32_t i)
                                        (size_t)i * it->param_stride);
 }
 
-/* The value of string parameter `name`, or NULL. */
-static const char *string_param(const struct eval_item *a, const char *name)
-{
-    const struct mohs_item *it = a->item->item;
-    for (uint32_t i = 0; i < it->n_params; i++) {
-        const struct mohs_param *p = param_at(it, i);
-        if (p->type == MOHS_P_STRING && !strcmp(p->name, name)) {
-            const char *s;
-            memcpy(&s, (const char *)a->params + p->offset, sizeof s);
-            return s;
-        }
-    }
-    return NULL;
-}
-
 int32_t attack_int(const struct eval_item *a, const char *name, int32_t def)
 {
     const struct mohs_item *it = a->item->item;
@@ -82,7 +67,7 @@ bool attacks_texts(const struct eval_item *attack)
 
 char *attack_taps(const struct eval_item *attack, uint32_t tower)
 {
-    const char *tap = string_param(attack, "tap");
+    const char *tap = item_param_string(attack->item, attack->params, "tap");
     if (tap)
         return taps_of(tap, tower);
     // texts are replaced, perhaps by what the gradient at tokens says

@@ -176,7 +176,7 @@ static mohs_status engine_build(const struct build *b, uint32_t batch,
         g.out = graph_op(gr, "linear", in, 2, NULL, 0);
         g.columns = v->o.n_candidates;
     } else {
-        g.out = g.t.embed;
+        g.out = b->output == MOHS_OUT_RAW ? g.t.raw : g.t.embed;
         g.columns = dim;
     }
     graph_output(gr, g.out);
@@ -379,7 +379,7 @@ static mohs_status pass(struct mohs_victim *pub, uint32_t n,
     struct stage s = { 0 };
     struct request r = { output, fn, user, gradient != 0 };
     mohs_status st;
-    if (output > MOHS_OUT_EMBED)
+    if (output > MOHS_OUT_RAW)
         return mohs_fail(err, MOHS_E_ARG, "victim: no output %u", output);
     for (uint32_t i = 0; i < n; i++)
         if (sample[i] >= v->o.n)
@@ -406,9 +406,30 @@ out:
 
 /* ---- life ---- */
 
+/* Embeddings as the model gives them, made when first asked for. */
+static const struct mohs_victim_raw *raw_rows(struct victim *v)
+{
+    uint32_t n = v->o.n;
+    if (v->raw.clean)
+        return &v->raw;
+    float *rows = try_calloc((size_t)n * v->pub.dim, sizeof *rows, "embeddings", NULL);
+    mohs_status st = !rows ? MOHS_E_NOMEM
+                     : v->o.tower == MOHS_TOWER_TEXT
+                         ? encoder_texts(v->o.encoder, n, v->o.text, true, NULL, rows, NULL)
+                         : encoder_images(v->o.encoder, n, v->o.rgb, true, NULL, rows, NULL);
+    if (st < 0) {
+        free(rows);
+        return NULL;
+    }
+    v->raw = (struct mohs_victim_raw) { sizeof v->raw, rows };
+    return &v->raw;
+}
+
 static const void *get_extension(struct mohs_victim *pub, const char *id)
 {
     struct victim *v = victim_of(pub);
+    if (!strcmp(id, MOHS_EXT_VICTIM_RAW))
+        return raw_rows(v);
     if (v->o.tower == MOHS_TOWER_TEXT && !strcmp(id, MOHS_EXT_VICTIM_TEXT))
         return victim_text_api(v);
     if (v->o.pair && !strcmp(id, MOHS_EXT_VICTIM_PAIR))
@@ -483,6 +504,7 @@ void victim_free(struct mohs_victim *pub)
     free(v->ids);
     free(v->last);
     free(v->embed);
+    free((float *)v->raw.clean);
     free(v);
 }
 

@@ -4,6 +4,8 @@
 #ifndef CORE_VICTIM_IMPL_H
 #define CORE_VICTIM_IMPL_H
 
+#include <mohs/ext/victim_raw.h>
+
 #include "eval/victim.h"
 
 enum { SITES_MAX = 16 };
@@ -32,6 +34,7 @@ struct victim {
     struct engine engine;
     uint64_t forward, backward;
     struct mohs_victim_text text;
+    struct mohs_victim_raw raw; /* clean NULL: not asked for yet */
     char **now; /* n; NULL: the clean text */
     struct mohs_buffer *candidate; /* of trials, on the device */
 };

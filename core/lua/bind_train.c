@@ -141,11 +141,32 @@ static enum train_adversary adversary_kind(lua_State *L, const char *s)
     return ADVERSARY_NONE;
 }
 
+/* adversary = { attack = mohs.attack(...) }: its taps are those that it names.
+ * *item is the caller's to free. */
+static void read_plugin(lua_State *L, int t, struct train_attack *a,
+                        struct eval_item *item)
+{
+    static const char *const known[] = { "attack", "kl", "clean", "start", NULL };
+    check_fields(L, t, "adversary", known);
+    a->kl = (float)field_number(L, t, "kl", 0, 0, 1000);
+    a->clean = (float)field_number(L, t, "clean", a->clean, 0, 1000);
+    a->start = (uint32_t)field_number(L, t, "start", 0, 0, 1e9);
+    lua_getfield(L, t, "attack");
+    check_item(L, -1, "attack", item);
+    lua_pop(L, 1);
+    const char *tap = item_param_string(item->item, item->params, "tap");
+    a->kind = ADVERSARY_PLUGIN;
+    a->taps = tap ? tap : "pixels";
+    a->plugin = item->item;
+    a->params = item->params;
+}
+
 static void read_adversary(lua_State *L, int t, struct train_attack *a)
 {
     static const char *const known[] = { "kind", "taps", "norm", "per_sample", "eps",
                                          "alpha", "steps", "kl", "random_start",
-                                         "alternate", "average", "start", "ramp", NULL };
+                                         "alternate", "average", "start", "ramp", "clean",
+                                         NULL };
     check_fields(L, t, "adversary", known);
     a->kind = adversary_kind(L, field_string(L, t, "kind", "gradient"));
     a->taps = field_string(L, t, "taps", a->taps);
@@ -160,9 +181,20 @@ static void read_adversary(lua_State *L, int t, struct train_attack *a)
     a->kl = (float)field_number(L, t, "kl", 0, 0, 1000);
     a->random_start = field_bool(L, t, "random_start", false);
     a->alternate = field_bool(L, t, "alternate", false);
+    a->clean = (float)field_number(L, t, "clean", a->clean, 0, 1000);
     a->average = field_bool(L, t, "average", false);
     a->start = (uint32_t)field_number(L, t, "start", 0, 0, 1e9);
     a->ramp = (uint32_t)field_number(L, t, "ramp", 0, 0, 1e9);
+}
+
+static enum train_loss loss_kind(lua_State *L, const char *s)
+{
+    static const char *const names[] = { "clip", "sigmoid", "tecoa", "fare" };
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+        if (!strcmp(s, names[i]))
+            return (enum train_loss)i;
+    luaL_error(L, "train: loss '%s'; there are clip, sigmoid, tecoa and fare", s);
+    return TRAIN_CLIP;
 }
 
 static void read_numbers(lua_State *L, int t, struct train_options *o)
@@ -187,10 +219,7 @@ static void read_numbers(lua_State *L, int t, struct train_options *o)
     o->checkpoint_every =
         (uint32_t)field_number(L, t, "checkpoint_every", o->checkpoint_every, 0, 1e9);
     o->fork = (uint32_t)field_number(L, t, "fork", 0, 0, 1e9);
-    const char *loss = field_string(L, t, "loss", "clip");
-    if (strcmp(loss, "clip") && strcmp(loss, "sigmoid"))
-        luaL_error(L, "train: loss '%s'; there are clip and sigmoid", loss);
-    o->loss = strcmp(loss, "clip") ? TRAIN_SIGMOID : TRAIN_CLIP;
+    o->loss = loss_kind(L, field_string(L, t, "loss", "clip"));
 }
 
 static mohs_status store_curve(struct lua_host *h, const struct train_options *o,
@@ -214,6 +243,26 @@ static mohs_status store_curve(struct lua_host *h, const struct train_options *o
     return eval_store(h->eval, &cell, err);
 }
 
+/* Pushes what the recipe leaves out and the checkpoint at o->init holds:
+ * configuration, tokenizer, preprocessing. [-0, +3, e] */
+static void push_parts(lua_State *L, struct train_options *o)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct mohs_weights *w;
+    if (weights_open(o->init, &w, &err) < 0)
+        raise(L, &err);
+    const char *part[] = { weights_config(w), weights_tokenizer(w),
+                           weights_preprocessor(w) };
+    const char **to[] = { &o->config, &o->tokenizer, &o->preprocessor };
+    luaL_checkstack(L, 3, "train");
+    for (int i = 0; i < 3; i++) {
+        lua_pushstring(L, part[i]); // NULL: nil
+        if (!*to[i])
+            *to[i] = lua_tostring(L, -1);
+    }
+    weights_close(w);
+}
+
 /* train{...} -> path of the checkpoint  [-1, +1, e]: trains, resumes, or finds
  * it done. */
 static int l_train(lua_State *L)
@@ -221,12 +270,13 @@ static int l_train(lua_State *L)
     static const char *const known[] = {
         "model", "config", "tokenizer", "preprocessor", "init", "data", "validate", "out",
         "f16", "steps", "batch", "warmup", "lr", "beta1", "beta2", "eps", "weight_decay",
-        "clip_norm", "ema", "seed", "loss", "crop", "flip", "log_every",
+        "clip_norm", "ema", "seed", "loss", "prompt", "crop", "flip", "log_every",
         "validate_every", "checkpoint_every", "fork", "adversary", "label", NULL };
     struct lua_host *h = host_of(L);
     struct mohs_error err = MOHS_ERROR_INIT;
     struct train_options o;
     struct train_result res;
+    struct eval_item item = { 0 };
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     check_fields(L, 1, "train", known);
@@ -235,15 +285,14 @@ static int l_train(lua_State *L)
     o.model = field_string(L, 1, "model", o.model);
     o.out = field_string(L, 1, "out", NULL);
     const char *label = field_string(L, 1, "label", NULL);
-    if (lua_getfield(L, 1, "adversary") == LUA_TTABLE)
-        read_adversary(L, 2, &o.attack);
-    else if (!lua_isnil(L, 2))
-        return luaL_error(L, "train: 'adversary' must be a table");
+    o.prompt = field_string(L, 1, "prompt", o.prompt);
     o.config = push_json(L, 1, "config");
     o.tokenizer = push_json(L, 1, "tokenizer");
     o.preprocessor = push_json(L, 1, "preprocessor");
-    if (lua_getfield(L, 1, "init") != LUA_TNIL)
+    if (lua_getfield(L, 1, "init") != LUA_TNIL) {
         o.init = push_path(L, luaL_checkstring(L, -1), true);
+        push_parts(L, &o);
+    }
     if (lua_getfield(L, 1, "data") == LUA_TNIL)
         return luaL_error(L, "train: field 'data' is needed");
     o.data = eval_data_set(check_data(L, -1));
@@ -251,23 +300,38 @@ static int l_train(lua_State *L)
         o.validate = eval_data_set(check_data(L, -1));
     if (!o.out)
         return luaL_error(L, "train: field 'out' is needed");
+    int t = lua_gettop(L) + 1;
+    int adversary = lua_getfield(L, 1, "adversary");
+    if (adversary == LUA_TTABLE && lua_getfield(L, t, "attack") != LUA_TNIL)
+        read_plugin(L, t, &o.attack, &item); // nothing raises from here on
+    else if (adversary == LUA_TTABLE)
+        read_adversary(L, t, &o.attack);
+    else if (adversary != LUA_TNIL)
+        return luaL_error(L, "train: 'adversary' must be a table");
     if (h->o.plan) {
         printf("train %s: %u steps of %u%s\n", o.out, o.steps, o.batch,
                o.attack.kind == ADVERSARY_NONE ? "" : ", adversarial");
     } else {
-        if (train_run(h->registry, &o, &res, &err) < 0)
+        mohs_status st = train_run(h->registry, &o, &res, &err);
+        if (st < 0 && item.item)
+            item_params_free(item.item, item.params);
+        if (st < 0)
             return raise(L, &err);
         if (res.steps)
             log_info("%s: %u steps in %.0f s, %.2f s each; peak device memory %.1f MiB",
                      o.out, res.steps, res.seconds, res.seconds / res.steps,
                      (double)res.peak_bytes / (1 << 20));
         char *stem = path_stem(o.out);
-        mohs_status st = store_curve(h, &o, &res, label ? label : stem, &err);
+        st = store_curve(h, &o, &res, label ? label : stem, &err);
         free(stem);
         free(res.curve);
+        if (st < 0 && item.item)
+            item_params_free(item.item, item.params);
         if (st < 0)
             return raise(L, &err);
     }
+    if (item.item)
+        item_params_free(item.item, item.params);
     lua_pushstring(L, o.out);
     return 1;
 }

@@ -264,6 +264,19 @@ mohs_status item_param_set_number(const struct item *it, void *params,
     return item_param_set_text(it, params, name, text, err);
 }
 
+const char *item_param_string(const struct item *it, const void *params,
+                              const char *name)
+{
+    const struct mohs_param *p;
+    for (size_t i = 0; (p = item_param(it, i)); i++)
+        if (p->type == MOHS_P_STRING && !strcmp(p->name, name)) {
+            const char *s;
+            memcpy(&s, (const char *)params + p->offset, sizeof s);
+            return s;
+        }
+    return NULL;
+}
+
 mohs_status item_param_set_ints(const struct item *it, void *params,
                                 const char *name, const int32_t *v, size_t n,
                                 struct mohs_error *err)

@@ -117,6 +117,9 @@ mohs_status item_param_set_number(const struct item *it, void *params,
 mohs_status item_param_set_ints(const struct item *it, void *params,
                                 const char *name, const int32_t *v, size_t n,
                                 struct mohs_error *err);
+/* The value of string parameter `name`, of params; NULL when there is none. */
+const char *item_param_string(const struct item *it, const void *params,
+                              const char *name);
 /* Appends the value of parameter p as text that set_text takes back. */
 void item_param_text(const struct mohs_param *p, const void *params,
                      struct str *out);

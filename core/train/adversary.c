@@ -16,6 +16,8 @@ float adversary_eps(const struct train_options *o, uint32_t step)
     const struct train_attack *a = &o->attack;
     if (a->kind == ADVERSARY_NONE || step < a->start)
         return 0;
+    if (a->kind == ADVERSARY_PLUGIN)
+        return 1; // its own affair
     if (step - a->start >= a->ramp)
         return a->eps;
     return a->eps * (float)(step - a->start + 1) / (float)(a->ramp + 1);
@@ -80,8 +82,8 @@ static struct mohs_buffer *mask_of(const struct stepper *s, const struct adversa
     return per_token ? a->mask : NULL;
 }
 
-static mohs_status zero_deltas(const struct stepper *s, struct step_graph *g,
-                               struct mohs_error *err)
+mohs_status adversary_zero(const struct stepper *s, struct step_graph *g,
+                           struct mohs_error *err)
 {
     for (size_t i = 0; i < s->n_taps; i++) {
         size_t offset;
@@ -141,15 +143,14 @@ mohs_status adversary_ascend(const struct stepper *s, struct step_graph *g,
 }
 
 mohs_status adversary_begin(const struct stepper *s, struct step_graph *g,
-                            enum step_kind kind, struct adversary *a,
-                            const struct batch *b, uint32_t step, struct mohs_error *err)
+                            struct adversary *a, const struct batch *b,
+                            uint32_t step, struct mohs_error *err)
 {
     for (size_t i = 0; i < s->n_taps; i++)
         a->ball[i].eps = adversary_eps(s->o, step);
     RET_IF_ERR(buffer_write(a->mask, 0, b->mask, buffer_bytes(a->mask), err));
     RET_IF_ERR(buffer_write(a->keys, 0, b->key, buffer_bytes(a->keys), err));
-    RET_IF_ERR(step_graph_write(s, g, kind, b, err));
-    RET_IF_ERR(zero_deltas(s, g, err));
+    RET_IF_ERR(adversary_zero(s, g, err));
     RET_IF_ERR(graph_run(g->graph, err));
     return keep_clean(s, g, a, err);
 }

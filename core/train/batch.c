@@ -24,8 +24,10 @@ mohs_status batch_alloc(struct batch *b, uint32_t n, const struct preprocess *p,
     b->mask = try_calloc(n, context * sizeof *b->mask, "a batch", err);
     b->last = try_calloc(n, sizeof *b->last, "a batch", err);
     b->key = try_calloc(n, sizeof *b->key, "a batch", err);
-    return b->pixels && b->tokens && b->mask && b->last && b->key ? MOHS_OK
-                                                                  : MOHS_E_NOMEM;
+    b->label = try_calloc(n, sizeof *b->label, "a batch", err);
+    return b->pixels && b->tokens && b->mask && b->last && b->key && b->label
+               ? MOHS_OK
+               : MOHS_E_NOMEM;
 }
 
 void batch_free(struct batch *b)
@@ -35,6 +37,7 @@ void batch_free(struct batch *b)
     free(b->mask);
     free(b->last);
     free(b->key);
+    free(b->label);
     memset(b, 0, sizeof *b);
 }
 
@@ -78,14 +81,15 @@ struct filling {
     uint32_t step, first; /* place in the epoch's order */
 };
 
+/* text: the caption, or NULL. */
 static mohs_status fill_pixels(const struct filling *f, size_t i, uint32_t item,
-                               uint64_t key, uint32_t text, struct mohs_error *err)
+                               uint64_t key, const char *text, struct mohs_error *err)
 {
     const struct loader *l = f->l;
     const struct train_options *o = l->o;
     struct image im = { l->pre->width, l->pre->height, NULL };
     uint32_t pixels = im.width * im.height;
-    bool flip = o->flip && !says_side(o->data->text[text].text);
+    bool flip = o->flip && !(text && says_side(text));
     im.rgb = xmalloc((size_t)pixels * 3);
     mohs_status st = pictures_get(l->pictures, item, im.rgb, err);
     if (st >= 0)
@@ -102,17 +106,21 @@ static mohs_status fill_one(void *user, size_t i, struct mohs_error *err)
     const struct loader *l = f->l;
     const struct captions *c = l->captions;
     struct batch *b = f->b;
+    const struct dataset *d = l->o->data;
     uint32_t item = l->order[f->first + i], n = c->first[item + 1] - c->first[item];
-    uint64_t key = l->o->data->image[item].key;
+    uint64_t key = d->image[item].key;
+    b->key[i] = key;
+    b->label[i] = d->image[item].label < d->n_classes ? (int32_t)d->image[item].label : -1;
+    if (!n) // the loss needs no texts
+        return fill_pixels(f, i, item, key, NULL, err);
     uint32_t pick = mohs_rng_below(mohs_rng_fork(l->o->seed, FOR_CAPTION), key, f->step, n);
     uint32_t text = c->text[c->first[item] + pick];
-    b->key[i] = key;
     b->last[i] = c->last[text];
     memcpy(b->tokens + i * l->context, c->ids + (size_t)text * c->context,
            l->context * sizeof *b->tokens);
     for (uint32_t t = 0; t < l->context; t++)
         b->mask[i * l->context + t] = (int32_t)t <= b->last[i];
-    return fill_pixels(f, i, item, key, text, err);
+    return fill_pixels(f, i, item, key, d->text[text].text, err);
 }
 
 mohs_status loader_fill(struct loader *l, uint32_t step, struct batch *b,

@@ -15,6 +15,7 @@ struct batch {
     int32_t *tokens, *last; /* n * context, n */
     int32_t *mask;          /* n * context: 1 up to the end token */
     uint64_t *key;          /* n: of the images */
+    int32_t *label;         /* n: classes, -1 where there are none */
 };
 mohs_status batch_alloc(struct batch *b, uint32_t n, const struct preprocess *p,
                         uint32_t context, struct mohs_error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A training step under attack: find perturbations, then the gradients of
- * L(clean) + L(adversarial) + kl * KL.
+ * clean * L(clean) + L(adversarial) + kl * KL.
  *
  * Without the KL the two losses share nothing but the weights. Then one graph
  * of n pairs serves both: run at delta = 0 it gives the clean gradients and
@@ -53,13 +53,25 @@ static mohs_status need(struct trainer *t, struct step_graph *g, enum step_kind 
     return g->graph ? MOHS_OK : step_graph_new(&t->s, t->s.params, kind, g, err);
 }
 
+/* The clean part of the objective from a run of g without deltas. */
+static mohs_status take_clean(struct pass *p, struct step_graph *g, struct mohs_error *err)
+{
+    struct trainer *t = p->t;
+    float x, share = t->o->attack.clean;
+    if (!(share > 0))
+        return MOHS_OK;
+    RET_IF_ERR(add_gradients(t, g, share, err));
+    RET_IF_ERR(tensor_read(g->loss, &x, err));
+    p->loss += share * x;
+    return MOHS_OK;
+}
+
 /* ---- with a KL: clean and perturbed pairs side by side ---- */
 
 static mohs_status run_both(struct pass *p, float weight, struct mohs_error *err)
 {
     struct trainer *t = p->t;
     float x;
-    RET_IF_ERR(adversary_copy(&t->s, &t->ascent, &t->both, STEP_BOTH, err));
     RET_IF_ERR(graph_run(t->both.graph, err));
     if (trainer_sums(t->o))
         RET_IF_ERR(add_gradients(t, &t->both, weight, err));
@@ -70,31 +82,42 @@ static mohs_status run_both(struct pass *p, float weight, struct mohs_error *err
     return MOHS_OK;
 }
 
+static mohs_status copy_and_run(struct pass *p, float weight, struct mohs_error *err)
+{
+    struct trainer *t = p->t;
+    RET_IF_ERR(adversary_copy(&t->s, &t->ascent, &t->both, STEP_BOTH, err));
+    return run_both(p, weight, err);
+}
+
 static mohs_status coupled(struct pass *p, struct mohs_error *err)
 {
     struct trainer *t = p->t;
     const struct train_attack *at = &t->o->attack;
     struct step_graph *up = &t->ascent;
-    RET_IF_ERR(need(t, up, STEP_ASCENT, err));
     RET_IF_ERR(need(t, &t->both, STEP_BOTH, err));
+    RET_IF_ERR(trainer_load(t, &t->both, STEP_BOTH, err));
+    if (at->kind == ADVERSARY_PLUGIN) {
+        RET_IF_ERR(plugin_attack_run(t, &t->both, STEP_BOTH, err));
+        return run_both(p, 1, err);
+    }
+    RET_IF_ERR(need(t, up, STEP_ASCENT, err));
     if (!t->adversary.mask)
         RET_IF_ERR(adversary_new(&t->s, up, &t->adversary, err));
-    RET_IF_ERR(step_graph_write(&t->s, &t->both, STEP_BOTH, t->batch, err));
-    RET_IF_ERR(adversary_begin(&t->s, up, STEP_ASCENT, &t->adversary, t->batch, t->step,
-                               err));
+    RET_IF_ERR(trainer_load(t, up, STEP_ASCENT, err));
+    RET_IF_ERR(adversary_begin(&t->s, up, &t->adversary, t->batch, t->step, err));
     bool noise = at->kind == ADVERSARY_NOISE;
     if (noise || at->random_start)
         RET_IF_ERR(adversary_randomise(&t->s, up, &t->adversary, t->step, noise, err));
     if (noise)
-        return run_both(p, 1, err);
+        return copy_and_run(p, 1, err);
     for (uint32_t k = 0; k < at->steps; k++) {
         if (k || at->random_start)
             RET_IF_ERR(graph_run(up->graph, err));
         RET_IF_ERR(adversary_ascend(&t->s, up, up, &t->adversary, t->step, err));
         if (at->average)
-            RET_IF_ERR(run_both(p, 1 / (float)at->steps, err));
+            RET_IF_ERR(copy_and_run(p, 1 / (float)at->steps, err));
     }
-    return at->average ? MOHS_OK : run_both(p, 1, err);
+    return at->average ? MOHS_OK : copy_and_run(p, 1, err);
 }
 
 /* ---- without: one graph, several times ---- */
@@ -117,10 +140,23 @@ static mohs_status look_up(struct trainer *t, bool *written, struct mohs_error *
 {
     RET_IF_ERR(need(t, &t->ascent, STEP_ASCENT, err));
     if (!*written)
-        RET_IF_ERR(step_graph_write(&t->s, &t->ascent, STEP_ASCENT, t->batch, err));
+        RET_IF_ERR(trainer_load(t, &t->ascent, STEP_ASCENT, err));
     *written = true;
     RET_IF_ERR(adversary_copy(&t->s, &t->free, &t->ascent, STEP_ASCENT, err));
     return graph_run(t->ascent.graph, err);
+}
+
+static mohs_status under_plugin(struct pass *p, struct mohs_error *err)
+{
+    struct trainer *t = p->t;
+    struct step_graph *g = &t->free;
+    if (t->o->attack.clean > 0) {
+        RET_IF_ERR(adversary_zero(&t->s, g, err));
+        RET_IF_ERR(graph_run(g->graph, err));
+        RET_IF_ERR(take_clean(p, g, err));
+    }
+    RET_IF_ERR(plugin_attack_run(t, g, STEP_FREE, err));
+    return run_free(p, 1, err);
 }
 
 static mohs_status separate(struct pass *p, struct mohs_error *err)
@@ -130,11 +166,13 @@ static mohs_status separate(struct pass *p, struct mohs_error *err)
     struct step_graph *g = &t->free;
     bool noise = at->kind == ADVERSARY_NOISE, written = false;
     RET_IF_ERR(need(t, g, STEP_FREE, err));
+    RET_IF_ERR(trainer_load(t, g, STEP_FREE, err));
+    if (at->kind == ADVERSARY_PLUGIN)
+        return under_plugin(p, err);
     if (!t->adversary.mask)
         RET_IF_ERR(adversary_new(&t->s, g, &t->adversary, err));
-    RET_IF_ERR(adversary_begin(&t->s, g, STEP_FREE, &t->adversary, t->batch, t->step, err));
-    RET_IF_ERR(add_gradients(t, g, 1, err));
-    RET_IF_ERR(tensor_read(g->loss, &p->loss, err));
+    RET_IF_ERR(adversary_begin(&t->s, g, &t->adversary, t->batch, t->step, err));
+    RET_IF_ERR(take_clean(p, g, err));
     if (noise || at->random_start)
         RET_IF_ERR(adversary_randomise(&t->s, g, &t->adversary, t->step, noise, err));
     for (uint32_t k = 0; !noise && k < at->steps; k++) {

@@ -5,6 +5,7 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "graph/optim.h"
 
@@ -16,7 +17,8 @@ void train_defaults(struct train_options *o)
         .clip_norm = 1, .ema = 0.995f, .crop_min = 1, .log_every = 20,
         .validate_every = 250, .checkpoint_every = 100,
         .attack = { .kind = ADVERSARY_NONE, .taps = "image.patch,text.token",
-                    .norm = BALL_L2, .eps = 0.1f, .steps = 1 },
+                    .norm = BALL_L2, .eps = 0.1f, .steps = 1, .clean = 1 },
+        .prompt = "This is a photo of a {}",
         .validate_limit = 1000, .data_bytes = (uint64_t)2 << 30,
     };
 }
@@ -33,6 +35,13 @@ static mohs_status check_attack(const struct train_attack *a, struct mohs_error 
 {
     if (a->kind == ADVERSARY_NONE)
         return MOHS_OK;
+    RET_IF_ERR(number(a->clean, 0, 1000, "adversary clean", err));
+    if (a->kind == ADVERSARY_PLUGIN) {
+        if (a->average || a->ramp)
+            return mohs_fail(err, MOHS_E_ARG, "train: '%s' is not for attack %s",
+                             a->average ? "average" : "ramp", a->plugin->item->id);
+        return number(a->kl, 0, 1000, "adversary kl", err);
+    }
     if (a->kind != ADVERSARY_GRADIENT && a->kind != ADVERSARY_NOISE)
         return mohs_fail(err, MOHS_E_ARG, "train: there is no adversary kind %d",
                          (int)a->kind);
@@ -42,6 +51,38 @@ static mohs_status check_attack(const struct train_attack *a, struct mohs_error 
     RET_IF_ERR(number(a->alpha, 0, 100, "adversary alpha", err));
     RET_IF_ERR(number(a->steps, 1, 1000, "adversary steps", err));
     return number(a->kl, 0, 1000, "adversary kl", err);
+}
+
+bool train_pairs(const struct train_options *o)
+{
+    return o->loss == TRAIN_CLIP || o->loss == TRAIN_SIGMOID;
+}
+
+/* What fine-tuning the image tower needs. */
+static mohs_status check_fine_tuning(const struct train_options *o,
+                                     struct mohs_error *err)
+{
+    const char *loss = o->loss == TRAIN_TECOA ? "tecoa" : "fare";
+    if (train_pairs(o))
+        return MOHS_OK;
+    if (!o->init)
+        return mohs_fail(err, MOHS_E_ARG, "train: loss %s needs 'init', a trained model",
+                         loss);
+    if (o->attack.kind != ADVERSARY_NONE && o->attack.kl > 0)
+        return mohs_fail(err, MOHS_E_ARG, "train: loss %s has no kl", loss);
+    if (o->loss == TRAIN_FARE)
+        return MOHS_OK;
+    if (!o->prompt || !strstr(o->prompt, "{}"))
+        return mohs_fail(err, MOHS_E_ARG, "train: prompt '%s' has no {} for the class",
+                         o->prompt ? o->prompt : "");
+    if (!o->data->n_classes)
+        return mohs_fail(err, MOHS_E_ARG, "train: loss tecoa needs classes; %s has none",
+                         o->data->name);
+    for (size_t i = 0; i < o->data->n_images; i++)
+        if (o->data->image[i].label >= o->data->n_classes)
+            return mohs_fail(err, MOHS_E_ARG, "train: image %s of %s has no class",
+                             o->data->image[i].id, o->data->name);
+    return MOHS_OK;
 }
 
 mohs_status train_check(const struct train_options *o, struct mohs_error *err)
@@ -56,7 +97,7 @@ mohs_status train_check(const struct train_options *o, struct mohs_error *err)
             return mohs_fail(err, MOHS_E_ARG, "train: field '%s' is needed", need[i].name);
     if (!str_ends(o->out, ".safetensors"))
         return mohs_fail(err, MOHS_E_ARG, "train: out '%s' must end in .safetensors", o->out);
-    if (o->loss != TRAIN_CLIP && o->loss != TRAIN_SIGMOID)
+    if ((unsigned)o->loss > TRAIN_FARE)
         return mohs_fail(err, MOHS_E_ARG, "train: there is no loss %d", (int)o->loss);
     RET_IF_ERR(number(o->steps, 1, 1e9, "steps", err));
     RET_IF_ERR(number(o->batch, 2, 65536, "batch", err));
@@ -77,6 +118,7 @@ mohs_status train_check(const struct train_options *o, struct mohs_error *err)
     if (o->fork && o->attack.kind != ADVERSARY_NONE && o->attack.start < o->fork)
         return mohs_fail(err, MOHS_E_ARG, "train: an adversary from step %u on cannot share "
                          "the first %u steps (fork)", o->attack.start, o->fork);
+    RET_IF_ERR(check_fine_tuning(o, err));
     return check_attack(&o->attack, err);
 }
 
@@ -118,6 +160,16 @@ struct hash128 train_hash(const struct train_options *o)
             hasher_u64(h, aw[i]);
         for (size_t i = 0; i < sizeof ar / sizeof *ar; i++)
             hasher_f64(h, ar[i]);
+        if (a->clean != 1)
+            hasher_f64(h, a->clean);
     }
+    if (a->kind == ADVERSARY_PLUGIN) {
+        hasher_str(h, a->plugin->plugin->id);
+        hasher_str(h, a->plugin->plugin->version);
+        hasher_str(h, a->plugin->item->id);
+        item_params_hash(a->plugin, a->params, h);
+    }
+    if (o->loss == TRAIN_TECOA)
+        hasher_str(h, o->prompt);
     return hasher_end(h);
 }

@@ -100,14 +100,14 @@ static mohs_status tokenize_one(void *user, size_t i, struct mohs_error *err)
 }
 
 /* Texts of other images than the first n are left out. */
-static mohs_status by_image(const struct dataset *d, uint32_t n, struct captions *c,
-                            struct mohs_error *err)
+static mohs_status by_image(const struct dataset *d, uint32_t n, bool must,
+                            struct captions *c, struct mohs_error *err)
 {
     for (size_t k = 0; k < d->n_texts; k++)
         if (d->text[k].image < n)
             c->first[d->text[k].image + 1]++;
     for (uint32_t i = 0; i < n; i++) {
-        if (!c->first[i + 1])
+        if (must && !c->first[i + 1])
             return mohs_fail(err, MOHS_E_ARG, "%s: image %s has no caption", d->name,
                              d->image[i].id);
         c->first[i + 1] += c->first[i];
@@ -122,7 +122,7 @@ static mohs_status by_image(const struct dataset *d, uint32_t n, struct captions
     return MOHS_OK;
 }
 
-mohs_status captions_new(const struct dataset *d, size_t n_images,
+mohs_status captions_new(const struct dataset *d, size_t n_images, bool must,
                          const struct tokenizer *t, uint32_t context, struct pool *pool,
                          struct captions *c, struct mohs_error *err)
 {
@@ -134,7 +134,7 @@ mohs_status captions_new(const struct dataset *d, size_t n_images,
     c->first = try_calloc(n_images + 1, sizeof *c->first, "captions", err);
     if (!c->ids || !c->last || !c->text || !c->first)
         return MOHS_E_NOMEM;
-    RET_IF_ERR(by_image(d, (uint32_t)n_images, c, err));
+    RET_IF_ERR(by_image(d, (uint32_t)n_images, must, c, err));
     RET_IF_ERR(pool_run(pool, d->n_texts, tokenize_one, &k, err));
     for (size_t i = 0; i < d->n_texts; i++)
         if (c->longest < (uint32_t)c->last[i] + 1)

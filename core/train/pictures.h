@@ -29,8 +29,8 @@ struct captions {
     uint32_t longest;      /* largest last + 1 */
     uint32_t *first, *text; /* those of image i: text[first[i]..first[i+1]) */
 };
-/* Every one of the first n_images images must have a caption. */
-mohs_status captions_new(const struct dataset *d, size_t n_images,
+/* must: every one of the first n_images images must have a caption. */
+mohs_status captions_new(const struct dataset *d, size_t n_images, bool must,
                          const struct tokenizer *t, uint32_t context, struct pool *pool,
                          struct captions *out, struct mohs_error *err);
 void captions_free(struct captions *c);

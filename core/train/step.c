@@ -58,24 +58,42 @@ mohs_status stepper_taps(struct stepper *s, struct mohs_error *err)
 
 /* ---- graphs ---- */
 
-static mohs_status tower(const struct stepper *s, struct step_graph *g, uint32_t which,
-                         struct tensor **out, struct mohs_error *err)
+void tower_inputs_new(const struct stepper *s, struct graph *g, uint32_t towers,
+                      uint32_t m, struct tower_inputs *out)
+{
+    const struct mohs_model_info *info = s->ops->info(s->model);
+    uint32_t px[] = { m, 3, info->image_height, info->image_width };
+    uint32_t tk[] = { m, s->context };
+    *out = (struct tower_inputs) { NULL, NULL, NULL };
+    if (towers & MOHS_TOWER_IMAGE)
+        out->pixels = graph_input(g, "pixels", MOHS_F32, 4, px);
+    if (towers & MOHS_TOWER_TEXT) {
+        out->tokens = graph_input(g, "tokens", MOHS_I32, 2, tk);
+        out->last = graph_input(g, "last", MOHS_I32, 1, tk);
+    }
+}
+
+mohs_status step_tower(const struct stepper *s, struct graph *g, uint32_t which,
+                       const struct tower_inputs *x, struct tensor **raw,
+                       struct tensor **embed, struct mohs_error *err)
 {
     struct mohs_tower_inputs in = { .size = sizeof in };
     uint32_t three[] = { 3 };
-    struct mohs_tensor *raw = NULL;
+    struct mohs_tensor *y = NULL;
     if (which == MOHS_TOWER_IMAGE)
         in.pixels = (struct mohs_tensor *)op(
-            g->graph, "normalize_pixels", graph_tap(g->graph, "pixels", g->pixels),
-            graph_constant(g->graph, 1, three, s->pre->mean),
-            graph_constant(g->graph, 1, three, s->pre->std));
-    in.tokens = (struct mohs_tensor *)g->tokens;
-    in.last = (struct mohs_tensor *)g->last;
-    mohs_status st = s->ops->build(s->model, &graph_api, (struct mohs_graph *)g->graph,
-                                   which, &in, &raw, err);
+            g, "normalize_pixels", graph_tap(g, "pixels", x->pixels),
+            graph_constant(g, 1, three, s->pre->mean),
+            graph_constant(g, 1, three, s->pre->std));
+    in.tokens = (struct mohs_tensor *)x->tokens;
+    in.last = (struct mohs_tensor *)x->last;
+    mohs_status st = s->ops->build(s->model, &graph_api, (struct mohs_graph *)g, which,
+                                   &in, &y, err);
     scratch_reset();
-    if (st >= 0)
-        *out = op(g->graph, "l2_normalize", (struct tensor *)raw, NULL, NULL);
+    if (st < 0)
+        return st;
+    *raw = (struct tensor *)y;
+    *embed = op(g, "l2_normalize", *raw, NULL, NULL);
     return st;
 }
 
@@ -100,6 +118,28 @@ static struct tensor *pair_loss(const struct stepper *s, struct graph *g,
     return graph_op(g, "sigmoid_loss", in, 4, NULL, 0);
 }
 
+/* The losses of the image tower alone; makes g->target. */
+static struct tensor *image_loss(const struct stepper *s, struct step_graph *g,
+                                 uint32_t m)
+{
+    struct graph *gr = g->graph;
+    uint32_t dim = s->ops->info(s->model)->embed_dim;
+    uint32_t rows[] = { m, dim }, table[] = { (uint32_t)s->o->data->n_classes, dim };
+    if (s->o->loss == TRAIN_FARE) {
+        struct mohs_attr mean[] = { { "mul", 1.0 / m } };
+        g->target = graph_input(gr, "anchor", MOHS_F32, 2, rows);
+        struct tensor *d = op(gr, "sub", g->raw, g->target, NULL);
+        d = op(gr, "sum", op(gr, "square", d, NULL, NULL), NULL, NULL);
+        return graph_op(gr, "affine", &d, 1, mean, 1);
+    }
+    struct mohs_attr scale[] = { { "mul", s->scale } };
+    struct tensor *z = op(gr, "linear", g->image,
+                          graph_constant(gr, 2, table, s->prompts), NULL);
+    g->target = graph_input(gr, "label", MOHS_I32, 1, rows);
+    return op(gr, "cross_entropy", graph_op(gr, "affine", &z, 1, scale, 1), g->target,
+              NULL);
+}
+
 static struct tensor *half(struct graph *g, struct tensor *x, uint32_t n, uint32_t from)
 {
     struct mohs_attr a[] = { { "axis", 0 }, { "from", from }, { "n", n } };
@@ -115,7 +155,7 @@ static struct tensor *similarity(const struct stepper *s, struct graph *g,
     return op(g, "mul", graph_op(g, "matmul", in, 2, a, 1), scale, NULL);
 }
 
-/* L(clean) + L(adversarial) + beta KL over the two halves of a 2n batch. */
+/* clean L(clean) + L(adversarial) + beta KL over the two halves of a 2n batch. */
 static struct tensor *objective(const struct stepper *s, struct step_graph *g,
                                 uint32_t n)
 {
@@ -123,8 +163,11 @@ static struct tensor *objective(const struct stepper *s, struct step_graph *g,
     struct tensor *i0 = half(gr, g->image, n, 0), *i1 = half(gr, g->image, n, n);
     struct tensor *t0 = half(gr, g->text, n, 0), *t1 = half(gr, g->text, n, n);
     g->loss_adversarial = pair_loss(s, gr, i1, t1);
-    struct tensor *sum = op(gr, "add", pair_loss(s, gr, i0, t0), g->loss_adversarial,
-                            NULL);
+    struct mohs_attr share[] = { { "mul", s->o->attack.clean } };
+    struct tensor *clean = pair_loss(s, gr, i0, t0);
+    if (s->o->attack.clean != 1)
+        clean = graph_op(gr, "affine", &clean, 1, share, 1);
+    struct tensor *sum = op(gr, "add", clean, g->loss_adversarial, NULL);
     if (s->o->attack.kl <= 0)
         return sum;
     struct tensor *a = similarity(s, gr, i0, t0), *b = similarity(s, gr, i1, t1);
@@ -173,31 +216,38 @@ mohs_status step_graph_new(const struct stepper *s, struct params *p,
                            enum step_kind kind, struct step_graph *out,
                            struct mohs_error *err)
 {
-    const struct mohs_model_info *info = s->ops->info(s->model);
     uint32_t n = s->o->batch, m = kind == STEP_BOTH ? 2 * n : n;
     struct step_graph g = { .graph = graph_new(s->compute, p) };
-    bool climbs = kind == STEP_ASCENT || kind == STEP_FREE;
-    bool perturbed = climbs || kind == STEP_BOTH;
+    bool perturbed = kind != STEP_CLEAN && kind != STEP_EMBED;
+    bool climbs = kind == STEP_ASCENT ||
+                  (kind == STEP_FREE && s->o->attack.kind != ADVERSARY_PLUGIN);
+    bool texts = kind == STEP_EMBED || train_pairs(s->o);
+    struct tensor *raw;
     mohs_status st;
     for (size_t i = 0; perturbed && i < s->n_taps; i++)
         graph_perturb(g.graph, s->tap[i]);
-    uint32_t px[] = { m, 3, info->image_height, info->image_width };
-    uint32_t tk[] = { m, s->context };
-    g.pixels = graph_input(g.graph, "pixels", MOHS_F32, 4, px);
-    g.tokens = graph_input(g.graph, "tokens", MOHS_I32, 2, tk);
-    g.last = graph_input(g.graph, "last", MOHS_I32, 1, tk);
-    OUT_IF_ERR(tower(s, &g, MOHS_TOWER_IMAGE, &g.image, err));
-    OUT_IF_ERR(tower(s, &g, MOHS_TOWER_TEXT, &g.text, err));
+    tower_inputs_new(s, g.graph, MOHS_TOWER_IMAGE | (texts ? MOHS_TOWER_TEXT : 0), m,
+                     &g.in);
+    OUT_IF_ERR(step_tower(s, g.graph, MOHS_TOWER_IMAGE, &g.in, &g.raw, &g.image, err));
+    if (texts)
+        OUT_IF_ERR(step_tower(s, g.graph, MOHS_TOWER_TEXT, &g.in, &raw, &g.text, err));
     for (size_t i = 0; perturbed && i < s->n_taps; i++) {
         g.delta[i] = graph_find_delta(g.graph, s->tap[i]);
         g.tap[i] = graph_find_tap(g.graph, s->tap[i]);
+        if (!g.delta[i]) {
+            st = mohs_fail(err, MOHS_E_ARG, "train: the loss does not depend on tap %s",
+                           s->tap[i]);
+            goto out;
+        }
     }
     if (kind == STEP_EMBED) {
         graph_output(g.graph, g.image);
         graph_output(g.graph, g.text);
+        graph_output(g.graph, g.raw);
     } else {
         g.loss = kind == STEP_BOTH ? objective(s, &g, n)
-                                   : pair_loss(s, g.graph, g.image, g.text);
+                 : texts           ? pair_loss(s, g.graph, g.image, g.text)
+                                   : image_loss(s, &g, m);
         OUT_IF_ERR(graph_status(g.graph, err));
         graph_output(g.graph, g.loss);
         if (kind == STEP_BOTH)
@@ -234,16 +284,27 @@ static mohs_status write_twice(struct tensor *t, const void *x, size_t bytes, bo
     return twice ? buffer_write(b, offset + bytes, x, bytes, err) : MOHS_OK;
 }
 
-mohs_status step_graph_write(const struct stepper *s, struct step_graph *g,
-                             enum step_kind kind, const struct batch *b,
-                             struct mohs_error *err)
+mohs_status tower_inputs_write(const struct stepper *s, const struct tower_inputs *x,
+                               const struct batch *b, bool twice, struct mohs_error *err)
 {
     const struct mohs_model_info *info = s->ops->info(s->model);
     size_t n = s->o->batch;
-    bool twice = kind == STEP_BOTH;
     size_t px = n * 3 * info->image_height * info->image_width * sizeof(float);
     size_t tk = n * s->context * sizeof(int32_t);
-    RET_IF_ERR(write_twice(g->pixels, b->pixels, px, twice, err));
-    RET_IF_ERR(write_twice(g->tokens, b->tokens, tk, twice, err));
-    return write_twice(g->last, b->last, n * sizeof(int32_t), twice, err);
+    if (x->pixels)
+        RET_IF_ERR(write_twice(x->pixels, b->pixels, px, twice, err));
+    if (!x->tokens)
+        return MOHS_OK;
+    RET_IF_ERR(write_twice(x->tokens, b->tokens, tk, twice, err));
+    return write_twice(x->last, b->last, n * sizeof(int32_t), twice, err);
+}
+
+mohs_status step_graph_write(const struct stepper *s, struct step_graph *g,
+                             enum step_kind kind, const struct batch *b,
+                             const float *anchor, struct mohs_error *err)
+{
+    RET_IF_ERR(tower_inputs_write(s, &g->in, b, kind == STEP_BOTH, err));
+    if (!g->target)
+        return MOHS_OK;
+    return tensor_write(g->target, anchor ? (const void *)anchor : b->label, err);
 }

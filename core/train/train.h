@@ -12,21 +12,34 @@
 #include "data/data.h"
 #include "plugin/registry.h"
 
-enum train_loss { TRAIN_CLIP, /* symmetric InfoNCE (Radford et al. 2021) */
-                  TRAIN_SIGMOID /* SigLIP (Zhai et al. 2023) */ };
+enum train_loss {
+    TRAIN_CLIP,    /* symmetric InfoNCE (Radford et al. 2021) */
+    TRAIN_SIGMOID, /* SigLIP (Zhai et al. 2023) */
+    /* Fine-tuning of the image tower alone: */
+    TRAIN_TECOA,   /* cross entropy of pictures against the class prompts, whose
+                      embeddings and temperature stay (Mao et al. 2023) */
+    TRAIN_FARE     /* squared distance of the embedding, not normalised, from
+                      that which the model at the start gives the clean picture
+                      (Schlarmann et al. 2024) */
+};
 
 enum train_adversary {
     ADVERSARY_NONE,
     ADVERSARY_GRADIENT, /* steps up the loss */
-    ADVERSARY_NOISE     /* random, of the same norm: the control */
+    ADVERSARY_NOISE,    /* random, of the same norm: the control */
+    ADVERSARY_PLUGIN    /* an attack plugin, on the batch as its victim */
 };
 
 /*
  * Perturbations delta at taps, in a ball whose radius is eps times the size
  * of what is there: its L2 norm (BALL_L2) or its standard deviation
  * (BALL_LINF), per token or per sample. Objective, as in VILLA (Gan et al.
- * 2020): L(clean) + L(adversarial) + kl * symmetric KL between the two
+ * 2020): clean * L(clean) + L(adversarial) + kl * symmetric KL between the two
  * similarity distributions, over rows and columns.
+ *
+ * A plugin has its own norm, eps, steps and loss; its candidates are the other
+ * side of the batch (or the class prompts), its taps are of one tower, and
+ * norm to random_start, average and ramp do not apply.
  */
 struct train_attack {
     enum train_adversary kind;
@@ -43,6 +56,9 @@ struct train_attack {
                          averaged over the K perturbations on the way; else
                          taken at the last */
     uint32_t start, ramp; /* clean until `start`, eps grows over `ramp` */
+    float clean;      /* weight of L(clean) once the adversary is there */
+    const struct item *plugin; /* ADVERSARY_PLUGIN: a mohs.attack/1 item, */
+    const void *params;        /* its parameters; both borrowed */
 };
 
 /* How far a run is; NaN where nothing was measured at this step. */
@@ -70,6 +86,7 @@ struct train_options {
     float ema;       /* decay of the averaged weights; 0: none */
     uint64_t seed;
     enum train_loss loss;
+    const char *prompt; /* TECOA: "a photo of a {}" */
     float crop_min;  /* smallest share of the area kept by random crops; 1: no
                         crops */
     bool flip;       /* half of the pictures, when no caption says left or
@@ -104,6 +121,9 @@ struct train_result {
  * equal options (result->steps is 0). */
 mohs_status train_run(struct registry *r, const struct train_options *o,
                       struct train_result *result, struct mohs_error *err);
+/* True when the loss is one of pairs, which needs captions; else it is one of
+ * the image tower alone. */
+bool train_pairs(const struct train_options *o);
 /* Hash over everything that decides the outcome. */
 struct hash128 train_hash(const struct train_options *o);
 

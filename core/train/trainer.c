@@ -129,6 +129,8 @@ static mohs_status init_one(void *user, const struct mohs_weight_spec *spec,
     mohs_status st = x ? values(k, spec, x, count, err) : MOHS_E_NOMEM;
     if (st >= 0)
         st = params_set(t->s.params, spec->name, spec->n_dims, spec->dims, x, err);
+    if (st >= 0 && t->frozen)
+        st = params_set(t->frozen, spec->name, spec->n_dims, spec->dims, x, err);
     if (st >= 0 && t->average)
         st = params_set(t->average, spec->name, spec->n_dims, spec->dims, x, err);
     free(x);
@@ -235,6 +237,8 @@ static mohs_status open_model(struct trainer *t, struct mohs_error *err)
     t->s.params = params_new(t->s.compute);
     if (o->ema > 0)
         t->average = params_new(t->s.compute);
+    if (o->loss == TRAIN_FARE)
+        t->frozen = params_new(t->s.compute);
     mohs_status st = o->init ? start_open(t, &k.from, err) : MOHS_OK;
     if (st >= 0)
         st = t->s.ops->describe(t->s.model, init_one, &k, err);
@@ -256,10 +260,10 @@ static mohs_status open_data(struct trainer *t, struct mohs_error *err)
     uint32_t all = info->context_length;
     size_t n = o->data->n_images;
     t->pool = pool_new(0);
-    RET_IF_ERR(captions_new(o->data, n, t->tokenizer, all, t->pool, &t->captions, err));
+    RET_IF_ERR(captions_new(o->data, n, train_pairs(o), t->tokenizer, all, t->pool, &t->captions, err));
     RET_IF_ERR(holdout_init(&t->holdout, o, &t->pre, t->tokenizer, all, t->pool, err));
     t->s.context = all;
-    if (info->flags & MOHS_MODEL_CAUSAL_TEXT) {
+    if (train_pairs(o) && info->flags & MOHS_MODEL_CAUSAL_TEXT) {
         t->s.context = t->captions.longest;
         if (t->holdout.captions.longest > t->s.context)
             t->s.context = t->holdout.captions.longest;
@@ -280,7 +284,9 @@ static mohs_status grad_buffer(struct trainer *t, struct step_graph *g, size_t i
                                struct mohs_buffer **out, struct mohs_error *err)
 {
     size_t offset = 0;
-    *out = t->sum[i] ? t->sum[i] : g->grad[i] ? tensor_buffer(g->grad[i], &offset) : NULL;
+    *out = NULL; // the loss does not depend on it: it stays as it is
+    if (g->grad[i])
+        *out = t->sum[i] ? t->sum[i] : tensor_buffer(g->grad[i], &offset);
     return offset ? mohs_fail(err, MOHS_E_ARG, "train: gradient without a buffer")
                   : MOHS_OK;
 }
@@ -370,7 +376,7 @@ static mohs_status clean_pass(struct trainer *t, float *loss, struct mohs_error 
 {
     if (!t->clean.graph)
         RET_IF_ERR(step_graph_new(&t->s, t->s.params, STEP_CLEAN, &t->clean, err));
-    RET_IF_ERR(step_graph_write(&t->s, &t->clean, STEP_CLEAN, t->batch, err));
+    RET_IF_ERR(trainer_load(t, &t->clean, STEP_CLEAN, err));
     RET_IF_ERR(graph_run(t->clean.graph, err));
     for (size_t i = 0; i < params_count(t->s.params); i++) {
         size_t offset;
@@ -390,6 +396,7 @@ static mohs_status one_step(struct trainer *t, double row[CURVES], struct mohs_e
     for (int i = 0; i < CURVES; i++)
         row[i] = NAN;
     RET_IF_ERR(feeder_next(t->feeder, &t->batch, err));
+    RET_IF_ERR(anchor_next(t, err));
     struct step_graph *g = &t->clean;
     if (hostile)
         RET_IF_ERR(hostile_pass(t, &loss, &adversarial, &g, err));
@@ -476,6 +483,8 @@ static void close_all(struct trainer *t)
     step_graph_free(&t->free);
     step_graph_free(&t->both);
     adversary_free(&t->adversary);
+    plugin_attack_free(t);
+    anchor_free(&t->anchor);
     for (size_t i = 0; i < n; i++) {
         buffer_unref(t->m ? t->m[i] : NULL);
         buffer_unref(t->v ? t->v[i] : NULL);
@@ -488,6 +497,7 @@ static void close_all(struct trainer *t)
     buffer_unref(t->clip);
     params_free(t->s.params);
     params_free(t->average);
+    params_free(t->frozen);
     free(t->decays);
     pictures_free(t->pictures);
     captions_free(&t->captions);
@@ -521,6 +531,8 @@ mohs_status train_run(struct registry *r, const struct train_options *o,
     OUT_IF_ERR(stepper_taps(&t.s, err));
     OUT_IF_ERR(open_data(&t, err));
     OUT_IF_ERR(optimizer_new(&t, err));
+    OUT_IF_ERR(anchor_open(&t, err));
+    OUT_IF_ERR(plugin_attack_open(&t, err));
     OUT_IF_ERR(checkpoint_load(&t, err));
     if (st > 0)
         log_info("%s: resuming at step %u", o->out, t.step);

@@ -3,6 +3,7 @@
 #ifndef CORE_TRAINER_H
 #define CORE_TRAINER_H
 
+#include "train/batch_victim.h"
 #include "train/step.h"
 #include "train/validate.h"
 
@@ -36,10 +37,23 @@ struct trainer {
                                     graph's own are all there is */
     uint8_t *decays;
     struct params *average; /* EMA, or NULL */
+    struct params *frozen;  /* FARE: those at the start */
     struct mohs_buffer *partial, *clip;
 
     struct step_graph clean, ascent, free, both; /* made on first use */
     struct adversary adversary;
+    struct plugin_attack {
+        void *self;
+        uint32_t tower;
+        struct batch_victim *victim, *other; /* of that tower, of the other one */
+        uint32_t *positive;                  /* of each sample */
+    } attack;
+    struct anchor {
+        struct stepper s;      /* the model at the start */
+        struct batch_victim *model;
+        float *prompts;        /* TECOA: n_classes * dim */
+        const float *rows;     /* FARE: of this batch, n * dim */
+    } anchor;
     uint32_t step;
     struct curve curve;
 };
@@ -56,6 +70,22 @@ bool trainer_sums(const struct train_options *o);
  * or *graph, and both losses. */
 mohs_status hostile_pass(struct trainer *t, float *loss, float *adversarial,
                          struct step_graph **graph, struct mohs_error *err);
+
+/* What fine-tuning holds on to: opened before a checkpoint is read, and, once
+ * a batch is there, made for it. Nothing for losses of pairs. */
+mohs_status anchor_open(struct trainer *t, struct mohs_error *err);
+mohs_status anchor_next(struct trainer *t, struct mohs_error *err);
+void anchor_free(struct anchor *a);
+/* The batch and its target into a graph. */
+mohs_status trainer_load(struct trainer *t, struct step_graph *g, enum step_kind kind,
+                         struct mohs_error *err);
+
+/* ADVERSARY_PLUGIN: perturbations of this batch into the deltas of g, in the
+ * second half for STEP_BOTH. */
+mohs_status plugin_attack_open(struct trainer *t, struct mohs_error *err);
+mohs_status plugin_attack_run(struct trainer *t, struct step_graph *g,
+                              enum step_kind kind, struct mohs_error *err);
+void plugin_attack_free(struct trainer *t);
 
 /* OUT.ckpt: everything the next step depends on. */
 mohs_status checkpoint_save(struct trainer *t, struct mohs_error *err);

@@ -19,7 +19,7 @@ mohs_status holdout_init(struct holdout *h, const struct train_options *o,
     h->n = o->validate_limit && o->validate_limit < d->n_images ? o->validate_limit
                                                                 : d->n_images;
     RET_IF_ERR(pictures_new(d, h->n, p, o->data_bytes, pool, &h->pictures, err));
-    return captions_new(d, h->n, t, context, pool, &h->captions, err);
+    return captions_new(d, h->n, true, t, context, pool, &h->captions, err);
 }
 
 void holdout_free(struct holdout *h)
@@ -60,7 +60,7 @@ static mohs_status embed(struct holdout *h, const struct stepper *s, float *imag
     for (size_t i = 0; i < h->n; i += b) {
         uint32_t m = h->n - i < b ? (uint32_t)(h->n - i) : b;
         OUT_IF_ERR(fill(h, s, i, m, err));
-        OUT_IF_ERR(step_graph_write(s, &h->graph, STEP_EMBED, &h->batch, err));
+        OUT_IF_ERR(step_graph_write(s, &h->graph, STEP_EMBED, &h->batch, NULL, err));
         OUT_IF_ERR(graph_run(h->graph.graph, err));
         OUT_IF_ERR(tensor_read(h->graph.image, room, err));
         memcpy(image + i * dim, room, (size_t)m * dim * sizeof *room);

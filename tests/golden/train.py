@@ -220,6 +220,69 @@ def objective(m, arm, pixels, ids, last, delta):
     return m.loss(clean, arm) + la + arm.get("kl", 0) * kl, la
 
 
+# ---- fine-tuning the image tower, the adversary an attack plugin ----
+
+def raw(m, pixels):
+    return m.net.get_image_features((pixels - MEAN) / STD).pooler_output
+
+
+def step_l2(delta, grad, pixels, eps, alpha):
+    """One step of pgd: in the ball of each picture, then in the box."""
+    flat = grad.flatten(1)
+    delta = delta + alpha * (flat / flat.norm(dim=1, keepdim=True)).reshape(grad.shape)
+    size = delta.flatten(1).norm(dim=1).clamp(min=eps)
+    delta = delta * (eps / size)[:, None, None, None]
+    return (pixels + delta).clamp(0, 1) - pixels
+
+
+def attacked(m, pixels, candidates, target, scale, arm):
+    """pgd: the point of the largest cross entropy of all that it saw."""
+    delta, best = torch.zeros_like(pixels), torch.full((len(pixels),), -math.inf).double()
+    kept = delta
+    for k in range(arm["steps"] + 1):
+        delta = delta.detach().requires_grad_(True)
+        z = scale * F.normalize(raw(m, pixels + delta), dim=-1) @ candidates.T
+        value = F.cross_entropy(z, target, reduction="none")
+        better = (value.detach() > best)[:, None, None, None]
+        kept = torch.where(better, delta.detach(), kept)
+        best = torch.maximum(best, value.detach())
+        if k < arm["steps"]:
+            grad, = torch.autograd.grad(value.sum(), delta)
+            delta = step_l2(delta.detach(), grad, pixels, arm["eps"],
+                            2.5 / arm["steps"] * arm["eps"])
+    return pixels + kept
+
+
+def fine_tuning(m, arm, pixels, items):
+    """As gradients(), of TeCoA and FARE."""
+    params = list(m.named.values())
+    if arm["loss"] == "tecoa":
+        candidates, scale = arm["prompts"], arm["scale"]
+        target = torch.tensor([i % len(CLASSES) for i in items])
+    else:
+        candidates = F.normalize(raw(m, pixels), dim=-1).detach()
+        target, scale = torch.arange(len(items)), arm["scale"]
+
+    def loss(x):
+        y = raw(m, x)
+        if arm["loss"] == "fare":
+            return ((y - raw(arm["start"], pixels).detach()) ** 2).sum(1).mean()
+        return F.cross_entropy(scale * F.normalize(y, dim=-1) @ candidates.T, target)
+    la = loss(attacked(m, pixels, candidates, target, scale, arm))
+    value = la + (arm["clean"] * loss(pixels) if arm["clean"] else 0)
+    return value, la.detach(), torch.autograd.grad(value, params, allow_unused=True)
+
+
+def hold_on(m, arm):
+    """What fine-tuning compares with, from the weights at the start."""
+    arm["scale"] = m.named["logit_scale"].exp().detach()
+    arm["start"] = Model(False)
+    rows = [tokens(["a", c]) for c in CLASSES]
+    ids = torch.tensor([r + [VOCAB - 1] * (CONTEXT - len(r)) for r in rows])
+    text = m.net.get_text_features(ids).pooler_output
+    arm["prompts"] = F.normalize(text, dim=-1).detach()
+
+
 def gradients(m, arm, step, pixels, ids, last, mask):
     """Objective, adversarial loss, parameter gradients of one step."""
     params, eps = list(m.named.values()), eps_at(arm, step)
@@ -272,12 +335,15 @@ def train(arm):
     texts = {(i, k): tokens(caption(i, k)) for i in range(IMAGES) for k in range(CAPTIONS)}
     longest = max(map(len, texts.values()))
     losses, adversarial, norms = [], [], []
+    if "loss" in arm:
+        hold_on(m, arm)
     for step, (items, picks) in enumerate(batches(5, STEPS)):
         rows = [texts[i, k] for i, k in zip(items, picks)]
         last = torch.tensor([len(r) - 1 for r in rows])
         ids = torch.tensor([r + [VOCAB - 1] * (longest - len(r)) for r in rows])
         mask = torch.arange(longest)[None] <= last[:, None]
-        value, la, grads = gradients(m, arm, step, x[items], ids, last, mask)
+        value, la, grads = (fine_tuning(m, arm, x[items], items) if "loss" in arm else
+                            gradients(m, arm, step, x[items], ids, last, mask))
         norm = math.sqrt(sum(float((g * g).sum()) for g in grads if g is not None))
         losses.append(float(value.detach()))
         adversarial.append(math.nan if la is None else float(la))
@@ -303,6 +369,7 @@ def train(arm):
     return losses, adversarial, norms, change
 
 
+CLASSES = "qxz"
 BOTH = ["image.patch", "text.token"]
 ARMS = {
     "clean": dict(lr=0.02, ema=0.9),
@@ -317,6 +384,8 @@ ARMS = {
                    eps=0.15, start=0, ramp=0, per_sample=True, sigmoid=True),
     "alternate": dict(lr=0.01, taps=BOTH, norm="l2", inner=3, eps=0.1, start=1, ramp=1,
                       alternate=True),
+    "tecoa": dict(lr=0.02, loss="tecoa", eps=0.8, steps=3, clean=0.5),
+    "fare": dict(lr=0.02, loss="fare", eps=0.8, steps=3, clean=0),
 }
 
 

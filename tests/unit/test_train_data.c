@@ -39,7 +39,7 @@ static void setup(void)
     weights_close(w);
     OK(tokenizer_parse(t.tokenizer, strlen(t.tokenizer), "tiny", &tok, &err));
     pool = pool_new(2);
-    OK(captions_new(t.data, TINY_IMAGES, tok, TINY_CONTEXT, pool, &caps, &err));
+    OK(captions_new(t.data, TINY_IMAGES, true, tok, TINY_CONTEXT, pool, &caps, &err));
     OK(pictures_new(t.data, TINY_IMAGES, &pre, 1 << 20, pool, &pics, &err));
     OK(loader_init(&loader, &t.o, &pre, pics, &caps, caps.longest, pool, &err));
 }
@@ -112,11 +112,11 @@ START_TEST(every_image_needs_a_caption)
     for (size_t k = 0; k < t.data->n_texts; k++)
         if (t.data->text[k].image == 7)
             t.data->text[k].image = UINT32_MAX; // a class prompt
-    ck_assert_int_eq(captions_new(t.data, TINY_IMAGES, tok, TINY_CONTEXT, pool, &c, &err),
+    ck_assert_int_eq(captions_new(t.data, TINY_IMAGES, true, tok, TINY_CONTEXT, pool, &c, &err),
                      MOHS_E_ARG);
     ck_assert_str_eq(err.text, "tiny: image 7.png has no caption");
     captions_free(&c);
-    OK(captions_new(t.data, 7, tok, TINY_CONTEXT, pool, &c, &err)); // without it
+    OK(captions_new(t.data, 7, true, tok, TINY_CONTEXT, pool, &c, &err)); // without it
     captions_free(&c);
 }
 END_TEST

@@ -21,6 +21,7 @@ enum { N_ARMS = sizeof arms / sizeof *arms };
 
 static struct tiny t;
 static struct mohs_error err = MOHS_ERROR_INIT;
+static void *attack_params;
 
 #define OK(expr) ck_assert_msg((expr) >= 0, "%s", err.text)
 
@@ -28,11 +29,38 @@ static void setup(void)
 {
     tiny_make(&t);
     tiny_open(&t);
+    attack_params = NULL;
 }
 
 static void teardown(void)
 {
+    if (attack_params)
+        item_params_free(t.o.attack.plugin, attack_params);
     tiny_remove(&t);
+}
+
+/* Fine-tuning under pgd: three classes, labels by turns. */
+static void fine_tune(enum train_loss loss)
+{
+    static const char *classes[] = { "q", "x", "z" };
+    static const char *const param[][2] = { { "norm", "l2" }, { "eps", "0.8" },
+                                            { "steps", "3" }, { "random_start", "0" } };
+    const struct item *pgd;
+    OK(registry_find(t.registry, MOHS_KIND_ATTACK, "pgd", &pgd, &err));
+    void *params = item_params_new(pgd);
+    for (size_t i = 0; i < sizeof param / sizeof *param; i++)
+        OK(item_param_set_text(pgd, params, param[i][0], param[i][1], &err));
+    t.o.loss = loss;
+    t.o.prompt = "a {}";
+    t.o.attack.kind = ADVERSARY_PLUGIN;
+    t.o.attack.taps = "pixels";
+    t.o.attack.plugin = pgd;
+    t.o.attack.params = attack_params = params;
+    t.o.attack.clean = loss == TRAIN_TECOA ? 0.5f : 0;
+    t.data->classes = classes;
+    t.data->n_classes = 3;
+    for (uint32_t i = 0; i < TINY_IMAGES; i++)
+        t.data->image[i].label = i % 3;
 }
 
 /* The options of each arm, as train.py's ARMS. */
@@ -53,6 +81,10 @@ static void configure(const char *arm)
         o->loss = TRAIN_SIGMOID;
     if (!strcmp(arm, "clean") || !strcmp(arm, "sigmoid"))
         return;
+    if (!strcmp(arm, "tecoa") || !strcmp(arm, "fare")) {
+        fine_tune(strcmp(arm, "fare") ? TRAIN_TECOA : TRAIN_FARE);
+        return;
+    }
     a->kind = ADVERSARY_GRADIENT;
     a->taps = "image.patch,text.token";
     if (!strcmp(arm, "villa")) {

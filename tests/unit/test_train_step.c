@@ -74,7 +74,7 @@ static void open_with(enum train_loss loss, const char *taps)
     weights_close(config);
     OK(tokenizer_parse(t.tokenizer, strlen(t.tokenizer), "tiny", &tok, &err));
     pool = pool_new(1);
-    OK(captions_new(t.data, TINY_IMAGES, tok, TINY_CONTEXT, pool, &caps, &err));
+    OK(captions_new(t.data, TINY_IMAGES, true, tok, TINY_CONTEXT, pool, &caps, &err));
     OK(pictures_new(t.data, TINY_IMAGES, &pre, 1 << 20, pool, &pics, &err));
     s.context = caps.longest;
     OK(loader_init(&loader, &t.o, &pre, pics, &caps, s.context, pool, &err));
@@ -201,7 +201,7 @@ START_TEST(parameter_gradients)
     open_with(steps[_i].loss, "image.patch,text.block.0");
     t.o.attack.kl = steps[_i].kl;
     OK(step_graph_new(&s, s.params, steps[_i].kind, &g, &err));
-    OK(step_graph_write(&s, &g, steps[_i].kind, &batch, &err));
+    OK(step_graph_write(&s, &g, steps[_i].kind, &batch, NULL, &err));
     if (steps[_i].kind != STEP_CLEAN)
         random_deltas(&g);
     loss_of(&g);
@@ -229,7 +229,7 @@ START_TEST(delta_gradients)
               "image.patch,text.token,pixels,image.embed,text.block.1");
     enum step_kind kind = _i ? STEP_FREE : STEP_ASCENT;
     OK(step_graph_new(&s, s.params, kind, &g, &err));
-    OK(step_graph_write(&s, &g, kind, &batch, &err));
+    OK(step_graph_write(&s, &g, kind, &batch, NULL, &err));
     random_deltas(&g);
     for (size_t k = 0; k < s.n_taps; k++) {
         size_t n = (size_t)tensor_count(g.delta[k]), offset;
@@ -282,7 +282,8 @@ static void shares(struct step_graph *g, struct adversary *a, size_t k, double *
 
 static double climbed(struct step_graph *g, struct adversary *a, uint32_t step)
 {
-    OK(adversary_begin(&s, g, STEP_ASCENT, a, &batch, step, &err));
+    OK(step_graph_write(&s, g, STEP_ASCENT, &batch, NULL, &err));
+    OK(adversary_begin(&s, g, a, &batch, step, &err));
     for (uint32_t k = 0; k < t.o.attack.steps; k++) {
         OK(graph_run(g->graph, &err));
         OK(adversary_ascend(&s, g, g, a, step, &err));
@@ -300,7 +301,8 @@ START_TEST(perturbations)
     t.o.attack.steps = 3;
     OK(step_graph_new(&s, s.params, STEP_ASCENT, &g, &err));
     OK(adversary_new(&s, &g, &a, &err));
-    OK(adversary_begin(&s, &g, STEP_ASCENT, &a, &batch, 0, &err));
+    OK(step_graph_write(&s, &g, STEP_ASCENT, &batch, NULL, &err));
+    OK(adversary_begin(&s, &g, &a, &batch, 0, &err));
     before = loss_of(&g);
     after = climbed(&g, &a, 0);
     ck_assert_msg(after > before + 0.5, "loss %g to %g", before, after);
@@ -309,7 +311,7 @@ START_TEST(perturbations)
         ck_assert_msg(most < 0.2 * (1 + 1e-5) && most > 0.19, "%s: %g", s.tap[k], most);
     }
     // the control: as long everywhere, but blind
-    OK(adversary_begin(&s, &g, STEP_ASCENT, &a, &batch, 0, &err));
+    OK(adversary_begin(&s, &g, &a, &batch, 0, &err));
     OK(adversary_randomise(&s, &g, &a, 0, true, &err));
     double blind = loss_of(&g);
     ck_assert_msg(fabs(blind - before) < 0.5 * (after - before), "noise: %g", blind);

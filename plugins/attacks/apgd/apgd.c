@@ -40,7 +40,7 @@ static mohs_status create(const struct attack *kind, const void *params, void **
     *a = *kind;
     a->p = *(const struct params *)params;
     mohs_status st = MOHS_OK;
-    if (a->p.loss == LOSS_EMBEDDING && a->p.early_stop)
+    if (loss_is_distance(a->p.loss) && a->p.early_stop)
         st = mohs_fail(err, MOHS_E_ARG, "%s: early_stop needs a loss on scores, not "
                        "embedding", a->id);
     if (st >= 0 && !a->n_taps)
@@ -194,7 +194,7 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
 
 static const char *const norms[] = BALL_CHOICES;
 static const char *const losses[] = { "cross_entropy", "margin", "targeted", "dlr",
-                                      "embedding", "dlr_targeted", NULL };
+                                      "embedding", "raw_embedding", "dlr_targeted", NULL };
 #define AT(f) offsetof(struct params, f)
 #define COMMON(eps_, eps_doc, norm_) \
     { "eps", eps_doc, MOHS_P_FLOAT, AT(eps), eps_, 0, 1000, NULL, NULL }, \
@@ -204,7 +204,7 @@ static const char *const losses[] = { "cross_entropy", "margin", "targeted", "dl
       AT(restarts), 1, 1, 1000, NULL, NULL }, \
     { "rho", "the step is halved when the loss rose in fewer than this share of steps", \
       MOHS_P_FLOAT, AT(rho), 0.75, 0, 1, NULL, NULL }, \
-    { "loss", LOSS_DOC "; dlr_targeted: towards each of the best wrong ones in turn", \
+    { "loss", LOSS_DOC_RAW "; dlr_targeted: towards the best wrong ones", \
       MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_DLR_TARGETED, losses, NULL }, \
     { "targets", "of dlr_targeted: how many wrong candidates", MOHS_P_INT, AT(targets), 9, \
       1, 100000, NULL, NULL }, \

@@ -25,13 +25,13 @@ struct climb {
 mohs_status ascent_check(const char *what, int32_t loss, int random_start,
                          int early_stop, struct mohs_error *err)
 {
-    if (loss == LOSS_EMBEDDING && !random_start)
+    if (loss_is_distance(loss) && !random_start)
         return mohs_fail(err, MOHS_E_ARG,
-                         "%s: loss embedding is flat at the clean sample; "
+                         "%s: a distance from the embedding is flat at the clean sample; "
                          "it needs random_start", what);
-    if (loss == LOSS_EMBEDDING && early_stop)
+    if (loss_is_distance(loss) && early_stop)
         return mohs_fail(err, MOHS_E_ARG, "%s: early_stop needs a loss on scores, not "
-                         "embedding", what);
+                         "on embeddings", what);
     return MOHS_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mohs/ext/victim_raw.h>
 #include <mohs/rng.h>
 #include <mohs/util.h>
 
@@ -135,8 +136,8 @@ mohs_status loss_on_outputs(void *user, uint32_t n, const uint32_t *sample, uint
         const float *z = out + (size_t)k * m;
         float *d = dout ? dout + (size_t)k * m : NULL;
         uint32_t i = sample[k], right, wrong;
-        if (l->kind == LOSS_EMBEDDING) {
-            loss[k] = (float)distance(z, v->clean_embed + (size_t)i * m, m, d);
+        if (l->anchor) {
+            loss[k] = (float)distance(z, l->anchor + (size_t)i * m, m, d);
             continue;
         }
         loss_leaders(v, i, z, &right, &wrong);
@@ -178,6 +179,17 @@ mohs_status loss_init(struct loss *l, struct mohs_victim *v, int32_t kind, uint6
     if (v->n_candidates < least)
         return mohs_fail(err, MOHS_E_ARG, "%s: dlr needs %u candidates, there are %u", what,
                          least, v->n_candidates);
+    if (kind == LOSS_EMBEDDING)
+        l->anchor = v->clean_embed;
+    if (kind == LOSS_RAW) {
+        const struct mohs_victim_raw *raw =
+            MOHS_HAS(struct mohs_victim, v, get_extension) && v->get_extension
+                ? v->get_extension(v, MOHS_EXT_VICTIM_RAW)
+                : NULL;
+        if (!raw)
+            return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: no raw embeddings here", what);
+        l->anchor = raw->clean;
+    }
     l->target = calloc((size_t)v->n + 1, sizeof *l->target);
     l->fooled = calloc((size_t)v->n + 1, 1);
     if (!l->target || !l->fooled)
@@ -197,7 +209,7 @@ void loss_free(struct loss *l)
 
 uint32_t loss_output(const struct loss *l)
 {
-    return l->kind == LOSS_EMBEDDING ? MOHS_OUT_EMBED : MOHS_OUT_SCORES;
+    return l->kind == LOSS_RAW ? MOHS_OUT_RAW : l->anchor ? MOHS_OUT_EMBED : MOHS_OUT_SCORES;
 }
 
 mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float *value,

@@ -6,16 +6,25 @@
 #include <mohs/attack.h>
 
 enum { LOSS_CROSS_ENTROPY = 0, LOSS_MARGIN, LOSS_TARGETED, LOSS_DLR, LOSS_EMBEDDING,
-       LOSS_DLR_TARGETED /* no choice of users: apgd's, towards target[] */ };
-#define LOSS_CHOICES { "cross_entropy", "margin", "targeted", "dlr", "embedding", NULL }
+       LOSS_RAW, LOSS_DLR_TARGETED /* no choice of users: apgd's, towards target[] */ };
+#define LOSS_CHOICES { "cross_entropy", "margin", "targeted", "dlr", "embedding", \
+    "raw_embedding", NULL }
 #define LOSS_DOC "what is increased: cross_entropy: -log of the softmax mass on the " \
     "positives; margin: best wrong minus best right score; targeted: a wrong one drawn " \
-    "by the seed minus the best right one; dlr: margin over the spread of the three " \
+    "by the seed minus the best right; dlr: margin over the spread of the three " \
     "best (Croce & Hein 2020); embedding: squared distance from the clean embedding"
+#define LOSS_DOC_RAW LOSS_DOC "; raw_embedding: the same, not normalised"
+
+/* Losses that are no function of the scores. */
+static inline int loss_is_distance(int32_t kind)
+{
+    return kind == LOSS_EMBEDDING || kind == LOSS_RAW;
+}
 
 struct loss {
     struct mohs_victim *v;
     int32_t kind;     /* LOSS_* */
+    const float *anchor; /* what the distances are from: n * dim, or NULL */
     uint32_t *target; /* per sample; n_candidates: no wrong one to aim at */
     uint8_t *fooled;  /* per sample: the last pass had a wrong candidate above
                          all right ones (scores only) */

@@ -143,7 +143,7 @@ static const struct mohs_param feature_pgd_params[] = {
       AT(random_start), 1, 0, 1, NULL, NULL },
     { "early_stop", "a sample is done once a wrong candidate leads", MOHS_P_BOOL,
       AT(early_stop), 0, 0, 1, NULL, NULL },
-    { "loss", LOSS_DOC, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_EMBEDDING,
+    { "loss", LOSS_DOC_RAW, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_RAW,
       losses, NULL },
 };
 static const struct mohs_param feature_noise_params[] = { BALL };

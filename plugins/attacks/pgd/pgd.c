@@ -126,7 +126,7 @@ static const char *const losses[] = LOSS_CHOICES;
     { "early_stop", "a sample is done once a wrong candidate leads", MOHS_P_BOOL, \
       AT(early_stop), 0, 0, 1, NULL, NULL }
 #define LOSS \
-    { "loss", LOSS_DOC, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_EMBEDDING, \
+    { "loss", LOSS_DOC_RAW, MOHS_P_CHOICE, AT(loss), LOSS_CROSS_ENTROPY, 0, LOSS_RAW, \
       losses, NULL }
 
 static const struct mohs_param pgd_params[] = {
