@@ -180,8 +180,12 @@ function mohs.results_path() end
 function mohs.tokenizer(o) end
 ---Trains a model, resumes it, or finds it done; returns `out`. fork: runs that
 ---are equal but for an adversary that starts at this step or later do their
----first `fork` steps once; the state lies beside `out`.
----@param o { model?: string, config: table|string, tokenizer: string, preprocessor?: table|string, init?: string, data: mohs.Data, validate?: mohs.Data, out: string, label?: string, f16?: boolean, steps?: integer, batch?: integer, warmup?: integer, lr?: number, beta1?: number, beta2?: number, eps?: number, weight_decay?: number, clip_norm?: number, ema?: number, seed?: integer, loss?: "clip"|"sigmoid", crop?: number, flip?: boolean, log_every?: integer, validate_every?: integer, checkpoint_every?: integer, fork?: integer, adversary?: mohs.Adversary }
+---first `fork` steps once; the state lies beside `out`. Losses tecoa and fare
+---fine-tune the image tower of `init`: against class prompts made from `prompt`
+---("This is a photo of a {}"; the data needs classes), or against the embeddings
+---of `init` for clean pictures. What is left out of config, tokenizer and
+---preprocessor comes from `init`.
+---@param o { model?: string, config?: table|string, tokenizer?: string, preprocessor?: table|string, init?: string, data: mohs.Data, validate?: mohs.Data, out: string, label?: string, f16?: boolean, steps?: integer, batch?: integer, warmup?: integer, lr?: number, beta1?: number, beta2?: number, eps?: number, weight_decay?: number, clip_norm?: number, ema?: number, seed?: integer, loss?: "clip"|"sigmoid"|"tecoa"|"fare", prompt?: string, crop?: number, flip?: boolean, log_every?: integer, validate_every?: integer, checkpoint_every?: integer, fork?: integer, adversary?: mohs.Adversary|mohs.AttackAdversary }
 ---@return string
 function mohs.train(o) end
 
@@ -197,8 +201,16 @@ function mohs.train(o) end
 ---@field random_start? boolean
 ---@field alternate? boolean image taps on even steps, text taps on odd ones
 ---@field average? boolean parameter gradients averaged over the steps (FreeLB)
+---@field clean? number weight of the clean loss, 1
 ---@field start? integer clean until this step
 ---@field ramp? integer steps over which eps grows
+
+---An attack plugin as the adversary: any whose taps are of one tower.
+---@class mohs.AttackAdversary
+---@field attack mohs.Item from mohs.attack
+---@field kl? number weight of the symmetric KL to the clean similarities
+---@field clean? number weight of the clean loss, 1; 0: adversarial pictures only
+---@field start? integer clean until this step
 
 ---Mean of an array of numbers.
 ---@param list number[]

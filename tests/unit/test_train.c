@@ -53,6 +53,27 @@ static void adversary(uint32_t start)
     t.o.attack.ramp = 2;
 }
 
+static void stop_at_3(void *user, const struct train_progress *p)
+{
+    (void)user;
+    interrupted = p->step == 3;
+}
+
+/* The first value of a tensor. */
+static mohs_status first_of(const struct mohs_weights *w, const char *name, float *out)
+{
+    uint32_t dims[MOHS_DIMS_MAX];
+    int32_t n = weights_api.shape(w, name, dims);
+    size_t count = 1;
+    for (int32_t i = 0; i < n; i++)
+        count *= dims[i];
+    float *x = xcalloc(count, sizeof *x);
+    mohs_status st = weights_api.read(w, name, x, count, &err);
+    *out = x[0];
+    free(x);
+    return st;
+}
+
 /* ---- the schedule ---- */
 
 START_TEST(schedule)
@@ -199,6 +220,88 @@ START_TEST(finished_is_found)
 END_TEST
 
 /* A checkpoint of other options is not gone on from. */
+/* ---- fine-tuning under a plugin ---- */
+
+static void *attack_params;
+
+static void fine_tune(enum train_loss loss, const char *id, const char *const param[][2])
+{
+    OK(registry_find(t.registry, MOHS_KIND_ATTACK, id, &t.o.attack.plugin, &err));
+    attack_params = item_params_new(t.o.attack.plugin);
+    for (; (*param)[0]; param++)
+        OK(item_param_set_text(t.o.attack.plugin, attack_params, (*param)[0], (*param)[1],
+                               &err));
+    t.o.attack.kind = ADVERSARY_PLUGIN;
+    t.o.attack.params = attack_params;
+    t.o.attack.taps = "pixels";
+    t.o.attack.clean = 0;
+    t.o.loss = loss;
+    t.o.init = tiny_init(&t, false);
+}
+
+/* FARE with its own distance: random starts, checkpoints on the way, the text
+ * tower as it was; killed and resumed runs end in the same bytes. */
+START_TEST(fare)
+{
+    static const char *const param[][2] = { { "loss", "raw_embedding" }, { "eps", "0.1" },
+                                            { "steps", "2" }, { NULL, NULL } };
+    fine_tune(TRAIN_FARE, "pgd", param);
+    struct train_result whole = tiny_train(&t, "whole.safetensors");
+    ck_assert_msg(whole.loss > 0.01, "the adversary moves embeddings by %g only",
+                  whole.loss);
+    t.o.checkpoint_every = 2;
+    t.o.progress = stop_at_3;
+    t.o.out = tiny_path(&t, "halves.safetensors");
+    struct train_result r;
+    ck_assert_int_eq(train_run(t.registry, &t.o, &r, &err), MOHS_E_CANCELLED);
+    interrupted = 0;
+    t.o.progress = NULL;
+    ck_assert_uint_eq(tiny_train(&t, "halves.safetensors").steps, 2);
+    same_file("whole.safetensors", "halves.safetensors", true);
+    struct mohs_weights *from, *to;
+    OK(weights_open(t.o.init, &from, &err));
+    OK(weights_open(t.o.out, &to, &err));
+    for (uint32_t i = 0; weights_api.name(to, i); i++) {
+        const char *name = weights_api.name(to, i);
+        bool text = !strncmp(name, "text", 4) || !strcmp(name, "logit_scale");
+        float a, b;
+        OK(first_of(from, name, &a));
+        OK(first_of(to, name, &b));
+        ck_assert_msg((a == b) == text || strstr(name, "k_proj.bias"), "%s: %g, %g", name,
+                      a, b);
+    }
+    weights_close(from);
+    weights_close(to);
+    item_params_free(t.o.attack.plugin, attack_params);
+}
+END_TEST
+
+/* What does not go together is refused in one line. */
+START_TEST(bad_fine_tuning)
+{
+    static const char *const none[][2] = { { NULL, NULL } };
+    static const char *const both[][2] = { { "tap", "image.patch,text.token" },
+                                           { NULL, NULL } };
+    struct train_result r;
+    const char *want = NULL;
+    fine_tune(TRAIN_FARE, _i == 3 ? "feature_pgd" : "pgd", _i == 3 ? both : none);
+    switch (_i) {
+    case 0: t.o.init = NULL, want = "needs 'init'"; break;
+    case 1: t.o.loss = TRAIN_TECOA, want = "needs classes"; break;
+    case 2: t.o.attack.kl = 1, want = "has no kl"; break;
+    case 3: t.o.attack.taps = "image.patch,text.token", want = "of both towers"; break;
+    case 4: t.o.attack.taps = "text.token", want = "does not depend on tap"; break;
+    case 5: t.o.attack.ramp = 3, want = "'ramp' is not for attack"; break;
+    case 6: t.o.loss = TRAIN_TECOA, t.o.prompt = "a photo", want = "has no {}"; break;
+    }
+    t.o.out = tiny_path(&t, "bad.safetensors");
+    ck_assert_int_lt(train_run(t.registry, &t.o, &r, &err), 0);
+    ck_assert_msg(strstr(err.text, want) != NULL, "%s", err.text);
+    ck_assert(!file_exists(t.o.out));
+    item_params_free(t.o.attack.plugin, attack_params);
+}
+END_TEST
+
 /* Runs that differ in their adversary only share what comes before it. */
 START_TEST(forks)
 {
@@ -416,6 +519,8 @@ int main(void)
     tcase_add_loop_test(c, goes_on, 0, 3);
     tcase_add_test(c, finished_is_found);
     tcase_add_test(c, forks);
+    tcase_add_test(c, fare);
+    tcase_add_loop_test(c, bad_fine_tuning, 0, 7);
     tcase_add_test(c, other_checkpoints);
     tcase_add_test(c, stored);
     tcase_add_test(c, scale_is_clamped);

@@ -227,7 +227,7 @@ mohs_status loss_pass(struct loss *l, uint32_t n, const uint32_t *sample, float 
 
 int loss_spent(const struct loss *l, uint32_t i)
 {
-    return MOHS_HAS(struct mohs_victim, l->v, spent) && l->v->spent[i];
+    return MOHS_HAS(struct mohs_victim, l->v, spent) && l->v->spent && l->v->spent[i];
 }
 
 struct aim {
