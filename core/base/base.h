@@ -88,6 +88,10 @@ void str_addf(struct str *b, const char *fmt, ...);
 void str_add_json(struct str *b, const char *s);
 /* Appends s with & < > " ' escaped for HTML and XML. */
 void str_add_html(struct str *b, const char *s);
+/* Base64 with padding (base64.c); the reverse takes nothing else, and gives
+ * a fresh array. */
+void str_add_base64(struct str *b, const void *data, size_t n);
+bool base64_decode(const char *s, uint8_t **out, size_t *n);
 
 bool str_ends(const char *s, const char *suffix);
 /* Edit distance based "did you mean": the nearest of n names within

@@ -87,17 +87,5 @@ void put_signed(struct doc *d, const char *unit, double x)
 
 void put_base64(struct doc *d, const void *data, size_t n)
 {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = data;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t left = n - i < 3 ? (uint32_t)(n - i) : 3;
-        uint32_t x = (uint32_t)p[i] << 16;
-        x |= left > 1 ? (uint32_t)p[i + 1] << 8 : 0;
-        x |= left > 2 ? p[i + 2] : 0;
-        char out[4] = { digit[x >> 18], digit[x >> 12 & 63],
-                        left > 1 ? digit[x >> 6 & 63] : '=',
-                        left > 2 ? digit[x & 63] : '=' };
-        str_addn(&d->out, out, 4);
-    }
+    str_add_base64(&d->out, data, n);
 }
