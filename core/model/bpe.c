@@ -11,13 +11,7 @@
 
 #include "model/tokenizer.h"
 
-enum { TOKENS_MAX = 1 << 22, TOKEN_BYTES_MAX = 1 << 16 };
-
-struct entry {
-    char *token;
-    uint32_t n;
-    int32_t id;
-};
+enum { MERGES_MAX = 1 << 22 };
 
 struct merge {
     uint64_t pair; /* left << 32 | right, plus 1; 0: free */
@@ -28,39 +22,20 @@ struct bpe {
     char *suffix, *prefix; /* of the last character; of all but the first */
     bool fuse_unk, byte_fallback, ignore_merges;
     int32_t unk; /* -1: unknown characters vanish */
-    struct entry *vocab; /* open hash */
-    size_t n_vocab, cap_vocab;
-    const char **by_id;
-    int32_t n_ids;
+    const struct vocab *vocab;
     struct merge *merges; /* open hash */
     size_t cap_merges;
-    struct bpe_cache *cache;
 };
 
-void bpe_free(struct bpe *b)
+static void bpe_free(void *self)
 {
+    struct bpe *b = self;
     if (!b)
         return;
-    for (size_t i = 0; i < b->cap_vocab; i++)
-        free(b->vocab[i].token);
-    free(b->vocab);
-    free(b->by_id);
     free(b->merges);
     free(b->suffix);
     free(b->prefix);
-    bpe_cache_free(b->cache);
     free(b);
-}
-
-void ids_add(struct ids *a, const int32_t *v, size_t n)
-{
-    if (a->n + n > a->cap) {
-        a->cap = 2 * a->cap + n + 32;
-        a->v = xrealloc(a->v, a->cap * sizeof *a->v);
-    }
-    if (n)
-        memcpy(a->v + a->n, v, n * sizeof *v);
-    a->n += n;
 }
 
 /* ---- tables ------------------------------------------------------------- */
@@ -73,34 +48,9 @@ static size_t power_above(size_t n)
     return cap;
 }
 
-static size_t token_slot(const struct bpe *b, const char *t, size_t n)
+static const char *bpe_suffix(const void *self)
 {
-    size_t i = (size_t)hash_bytes(t, n).lo & (b->cap_vocab - 1);
-    while (b->vocab[i].token &&
-           (b->vocab[i].n != n || memcmp(b->vocab[i].token, t, n)))
-        i = (i + 1) & (b->cap_vocab - 1);
-    return i;
-}
-
-int32_t bpe_id(const struct bpe *b, const char *token, size_t n)
-{
-    const struct entry *e = &b->vocab[token_slot(b, token, n)];
-    return e->token ? e->id : -1;
-}
-
-const char *bpe_token(const struct bpe *b, int32_t id)
-{
-    return id >= 0 && id < b->n_ids ? b->by_id[id] : NULL;
-}
-
-int32_t bpe_size(const struct bpe *b)
-{
-    return b->n_ids;
-}
-
-const char *bpe_suffix(const struct bpe *b)
-{
-    return b->suffix;
+    return ((const struct bpe *)self)->suffix;
 }
 
 static uint64_t pair_key(int32_t l, int32_t r)
@@ -118,54 +68,18 @@ static struct merge *merge_slot(const struct bpe *b, uint64_t pair)
 
 /* ---- from tokenizer.json ------------------------------------------------ */
 
-static mohs_status parse_vocab(struct bpe *b, const json_t *vocab,
-                               const char *name, struct mohs_error *err)
-{
-    const char *key;
-    json_t *v;
-    size_t n = json_object_size(vocab);
-    if (!n || n > TOKENS_MAX)
-        return mohs_fail(err, MOHS_E_FORMAT,
-                         "%s: a vocabulary of %zu tokens, not 1..%d", name, n,
-                         TOKENS_MAX);
-    b->cap_vocab = power_above(n);
-    b->vocab = xcalloc(b->cap_vocab, sizeof *b->vocab);
-    json_object_foreach((json_t *)vocab, key, v) {
-        json_int_t id = json_is_integer(v) ? json_integer_value(v) : -1;
-        size_t len = strlen(key);
-        if (id < 0 || id >= TOKEN_ID_MAX || len > TOKEN_BYTES_MAX)
-            return mohs_fail(err, MOHS_E_FORMAT,
-                             "%s: token \"%.40s\": its id is not in 0..%d or its "
-                             "text too long", name, key, TOKEN_ID_MAX - 1);
-        struct entry *e = &b->vocab[token_slot(b, key, len)];
-        *e = (struct entry) { xstrdup(key), (uint32_t)len, (int32_t)id };
-        b->n_ids = id >= b->n_ids ? (int32_t)id + 1 : b->n_ids;
-    }
-    b->by_id = xcalloc((size_t)b->n_ids, sizeof *b->by_id);
-    for (size_t i = 0; i < b->cap_vocab; i++) {
-        const struct entry *e = &b->vocab[i];
-        if (e->token && b->by_id[e->id])
-            return mohs_fail(err, MOHS_E_FORMAT,
-                             "%s: tokens \"%.40s\" and \"%.40s\" have one id, %d",
-                             name, b->by_id[e->id], e->token, e->id);
-        if (e->token)
-            b->by_id[e->id] = e->token;
-    }
-    return MOHS_OK;
-}
-
 /* Merge `rank` of left and right; of a pair listed twice the last counts. */
 static bool add_merge(struct bpe *b, const char *l, size_t nl, const char *r,
                       size_t nr, int32_t rank)
 {
     size_t skip = strlen(b->prefix);
-    int32_t left = bpe_id(b, l, nl), right = bpe_id(b, r, nr);
+    int32_t left = vocab_id(b->vocab, l, nl), right = vocab_id(b->vocab, r, nr);
     struct str joined = { 0 };
     if (left < 0 || right < 0 || nr < skip)
         return false;
     str_addn(&joined, l, nl);
     str_addn(&joined, r + skip, nr - skip);
-    int32_t id = bpe_id(b, joined.s, joined.n);
+    int32_t id = vocab_id(b->vocab, joined.s, joined.n);
     str_free(&joined);
     if (id < 0)
         return false;
@@ -179,9 +93,9 @@ static mohs_status parse_merges(struct bpe *b, const json_t *merges,
 {
     size_t i;
     json_t *v;
-    if (!json_is_array(merges) || json_array_size(merges) > TOKENS_MAX)
+    if (!json_is_array(merges) || json_array_size(merges) > MERGES_MAX)
         return mohs_fail(err, MOHS_E_FORMAT,
-                         "%s: no list of merges of at most %d", name, TOKENS_MAX);
+                         "%s: no list of merges of at most %d", name, MERGES_MAX);
     b->cap_merges = power_above(json_array_size(merges));
     b->merges = xcalloc(b->cap_merges, sizeof *b->merges);
     json_array_foreach((json_t *)merges, i, v) {
@@ -224,8 +138,7 @@ static mohs_status parse_options(struct bpe *b, const json_t *m,
     b->fuse_unk = json_is_true(json_object_get(m, "fuse_unk"));
     b->byte_fallback = json_is_true(json_object_get(m, "byte_fallback"));
     b->ignore_merges = json_is_true(json_object_get(m, "ignore_merges"));
-    RET_IF_ERR(parse_vocab(b, json_object_get(m, "vocab"), name, err));
-    b->unk = unk ? bpe_id(b, unk, strlen(unk)) : -1;
+    b->unk = unk ? vocab_id(b->vocab, unk, strlen(unk)) : -1;
     if (unk && b->unk < 0)
         return mohs_fail(err, MOHS_E_FORMAT,
                          "%s: unk_token \"%.40s\" is not in the vocabulary", name,
@@ -233,23 +146,14 @@ static mohs_status parse_options(struct bpe *b, const json_t *m,
     return parse_merges(b, json_object_get(m, "merges"), name, err);
 }
 
-mohs_status bpe_parse(const json_t *model, const char *name, struct bpe **out,
-                      struct mohs_error *err)
+static mohs_status bpe_parse(const json_t *model, struct vocab *vocab,
+                             void **self, const char *name,
+                             struct mohs_error *err)
 {
-    const char *type = json_string_value(json_object_get(model, "type"));
-    if (type ? strcmp(type, "BPE") != 0 : !json_object_get(model, "merges"))
-        return mohs_fail(err, MOHS_E_UNSUPPORTED,
-                         "%s: a tokenizer of type \"%.40s\", not BPE", name,
-                         type ? type : "");
-    struct bpe *b = xcalloc(1, sizeof *b);
-    mohs_status st = parse_options(b, model, name, err);
-    if (st < 0) {
-        bpe_free(b);
-        return st;
-    }
-    b->cache = bpe_cache_new();
-    *out = b;
-    return MOHS_OK;
+    struct bpe *b = *self = xcalloc(1, sizeof *b);
+    RET_IF_ERR(vocab_parse(vocab, json_object_get(model, "vocab"), name, err));
+    b->vocab = vocab;
+    return parse_options(b, model, name, err);
 }
 
 /* ---- one word ----------------------------------------------------------- */
@@ -258,56 +162,15 @@ struct symbol {
     int32_t id, prev, next;
 };
 
-struct candidate {
-    int32_t rank, at, left, right, id;
-};
-
-struct heap {
-    struct candidate *v;
-    size_t n;
-};
-
-static bool before(const struct candidate *a, const struct candidate *b)
-{
-    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
-}
-
-static void heap_push(struct heap *h, struct candidate c)
-{
-    size_t i = h->n++;
-    for (; i && before(&c, &h->v[(i - 1) / 2]); i = (i - 1) / 2)
-        h->v[i] = h->v[(i - 1) / 2];
-    h->v[i] = c;
-}
-
-static struct candidate heap_pop(struct heap *h)
-{
-    struct candidate top = h->v[0], c = h->v[--h->n];
-    size_t i = 0;
-    for (;;) {
-        size_t k = 2 * i + 1;
-        if (k >= h->n)
-            break;
-        if (k + 1 < h->n && before(&h->v[k + 1], &h->v[k]))
-            k++;
-        if (!before(&h->v[k], &c))
-            break;
-        h->v[i] = h->v[k];
-        i = k;
-    }
-    h->v[i] = c;
-    return top;
-}
-
 static void offer(const struct bpe *b, const struct symbol *s, int32_t at,
-                  struct heap *h)
+                  struct candidates *h)
 {
     if (at < 0 || s[at].next < 0)
         return;
     int32_t r = s[s[at].next].id;
     const struct merge *m = merge_slot(b, pair_key(s[at].id, r));
     if (m->pair)
-        heap_push(h, (struct candidate) { m->rank, at, s[at].id, r, m->id });
+        candidates_push(h, (struct candidate) { m->rank, at, s[at].id, r, m->id });
 }
 
 /* The character *s of *n bytes with what its place in the word adds. */
@@ -338,14 +201,6 @@ static void symbol_add(struct symbols *s, int32_t id)
     s->unknown = false;
 }
 
-/* Token <0xAB> of a byte, or -1. */
-static int32_t byte_id(const struct bpe *b, char byte)
-{
-    char name[8];
-    snprintf(name, sizeof name, "<0x%02X>", (unsigned char)byte);
-    return bpe_id(b, name, 6);
-}
-
 /* A byte token for each byte; false when one is missing. */
 static bool fall_back(const struct bpe *b, const char *s, size_t n,
                       struct symbols *out)
@@ -353,10 +208,10 @@ static bool fall_back(const struct bpe *b, const char *s, size_t n,
     if (!b->byte_fallback)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (byte_id(b, s[i]) < 0)
+        if (vocab_byte(b->vocab, s[i]) < 0)
             return false;
     for (size_t i = 0; i < n; i++)
-        symbol_add(out, byte_id(b, s[i]));
+        symbol_add(out, vocab_byte(b->vocab, s[i]));
     return true;
 }
 
@@ -377,7 +232,7 @@ static void first_symbols(const struct bpe *b, const char *word, size_t n,
         const char *one = word + i;
         size_t len = k = utf8_get(one, &c);
         with_place(b, &one, &len, !i, i + k == n, &room);
-        int32_t id = bpe_id(b, one, len);
+        int32_t id = vocab_id(b->vocab, one, len);
         if (id >= 0)
             symbol_add(out, id);
         else if (!fall_back(b, one, len, out))
@@ -388,10 +243,10 @@ static void first_symbols(const struct bpe *b, const char *word, size_t n,
     str_free(&room);
 }
 
-static void merge_all(const struct bpe *b, struct symbol *s, struct heap *h)
+static void merge_all(const struct bpe *b, struct symbol *s, struct candidates *h)
 {
     while (h->n) {
-        struct candidate c = heap_pop(h);
+        struct candidate c = candidates_pop(h);
         struct symbol *l = &s[c.at];
         if (l->id != c.left || l->next < 0 || s[l->next].id != c.right)
             continue; // one of the two was merged meanwhile
@@ -406,10 +261,11 @@ static void merge_all(const struct bpe *b, struct symbol *s, struct heap *h)
     }
 }
 
-static void encode(const struct bpe *b, const char *word, size_t n,
-                   struct ids *out)
+static void bpe_encode(const void *self, const struct vocab *vocab,
+                       const char *word, size_t n, struct ids *out)
 {
-    int32_t whole = b->ignore_merges ? bpe_id(b, word, n) : -1;
+    const struct bpe *b = self;
+    int32_t whole = b->ignore_merges ? vocab_id(vocab, word, n) : -1;
     if (whole >= 0) {
         ids_add(out, &whole, 1);
         return;
@@ -417,7 +273,7 @@ static void encode(const struct bpe *b, const char *word, size_t n,
     // At most one symbol a byte of the word, prefixes and suffix included.
     size_t most = n * (1 + strlen(b->prefix)) + strlen(b->suffix) + 1;
     struct symbols s = { xmalloc(most * sizeof *s.v), 0, false };
-    struct heap h = { NULL, 0 };
+    struct candidates h = { NULL, 0 };
     first_symbols(b, word, n, &s);
     h.v = xmalloc((3 * (size_t)s.n + 3) * sizeof *h.v);
     for (int32_t i = 0; i + 1 < s.n; i++)
@@ -429,12 +285,10 @@ static void encode(const struct bpe *b, const char *word, size_t n,
     free(h.v);
 }
 
-void bpe_word(const struct bpe *b, const char *word, size_t n, struct ids *out)
-{
-    size_t from = out->n;
-    if (bpe_cache_get(b->cache, word, n, out))
-        return;
-    encode(b, word, n, out);
-    if (out->n > from)
-        bpe_cache_put(b->cache, word, n, out->v + from, out->n - from);
-}
+const struct token_ops bpe_ops = {
+    .type = "BPE",
+    .parse = bpe_parse,
+    .free = bpe_free,
+    .encode = bpe_encode,
+    .suffix = bpe_suffix,
+};

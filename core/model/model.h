@@ -67,17 +67,20 @@ struct tokenizer;
  * merges.txt beside the file). */
 mohs_status tokenizer_open(const struct mohs_weights *w, struct tokenizer **out,
                            struct mohs_error *err);
-/* From files: a tokenizer.json, or a directory holding one or vocab.json +
- * merges.txt. */
+/* From files: a tokenizer.json, a SentencePiece .model, a BERT vocab.txt, or a
+ * directory holding any of them or vocab.json + merges.txt; in a directory,
+ * tokenizer_config.json and open_clip_config.json say how texts are cleaned,
+ * cut and padded. */
 mohs_status tokenizer_load(const char *path, struct tokenizer **out,
                            struct mohs_error *err);
 /* From the text of a tokenizer.json. */
 mohs_status tokenizer_parse(const char *json, size_t n, const char *name,
                             struct tokenizer **out, struct mohs_error *err);
 void tokenizer_free(struct tokenizer *t);
-/* ids[0..context) with begin, end and padding; *last is the index of the
- * first end token (a text may hold "<|endoftext|>" itself; CLIP models look
- * at the first). Texts too long are cut so that the end token stays. Any
+/* ids[0..context) with begin, end and padding. *last is the index of the last
+ * token before the padding, so *last + 1 tokens are to be attended to; of a
+ * BPE it is the first end token (a text may hold "<|endoftext|>" itself; CLIP
+ * models look at the first). Texts too long are cut so that the end token stays. Any
  * bytes are accepted (invalid UTF-8 becomes U+FFFD as Python's decoder does);
  * more than 1 MiB of them is an error. [any thread] */
 mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
@@ -86,6 +89,12 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
 /* Plain ids without begin, end, cut or padding; fresh array. */
 mohs_status tokenizer_ids(const struct tokenizer *t, const char *text, size_t n,
                           int32_t **ids, size_t *count, struct mohs_error *err);
+/* "BPE", "Unigram", "WordPiece", "SentencePiece"; whose way with texts it
+ * follows ("transformers", "open_clip", "siglip", "sentencepiece"); and the
+ * tokens of a text that its files name, or 0. Borrowed. */
+const char *tokenizer_kind(const struct tokenizer *t);
+const char *tokenizer_profile(const struct tokenizer *t);
+uint32_t tokenizer_context(const struct tokenizer *t);
 /* Number of ids: the largest plus one. */
 uint32_t tokenizer_size(const struct tokenizer *t);
 /* The text of one id, for reports: bytes decoded, the mark of a word's end

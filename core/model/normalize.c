@@ -10,6 +10,7 @@
 
 #include <utf8proc.h>
 
+#include "model/charsmap.h"
 #include "model/tokenizer.h"
 
 /* ---- UTF-8 -------------------------------------------------------------- */
@@ -152,7 +153,7 @@ static void order_marks(struct chars *a)
     }
 }
 
-static void normal_form(struct str *text, bool compat, bool compose)
+void normal_form(struct str *text, bool compat, bool compose)
 {
     struct chars a = { 0 };
     if (!text->n || all_ascii(text))
@@ -262,6 +263,140 @@ static void prepend(const struct normal_step *s, struct str *text)
     *text = out;
 }
 
+/* Nmt: control characters go, other spaces become one, as SentencePiece's
+ * "nmt" rules have it. */
+static void nmt(struct str *text)
+{
+    struct str out = { 0 };
+    str_add(&out, "");
+    for (size_t i = 0, k; i < text->n; i += k) {
+        uint32_t c;
+        k = utf8_get(text->s + i, &c);
+        if ((c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) ||
+            c == 0x7F || c == 0x8F || c == 0x9F)
+            continue;
+        if (c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
+            (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 ||
+            c == 0x2581 || c == 0xFEFF || c == 0xFFFD)
+            str_add(&out, " ");
+        else
+            str_addn(&out, text->s + i, k);
+    }
+    str_free(text);
+    *text = out;
+}
+
+/* ---- BERT's ------------------------------------------------------------- */
+
+static bool is_chinese(uint32_t c)
+{
+    return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) ||
+           (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
+           (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+/* The library's tables are those of Unicode 8.0: marks that came later, and
+ * controls that were none, stay. */
+static const uint32_t new_marks[][2] = {
+    { 0x7FD, 0x7FD },     { 0x898, 0x8E1 },     { 0x9FE, 0x9FE },
+    { 0xAFA, 0xAFF },     { 0xB55, 0xB55 },     { 0xC04, 0xC3C },
+    { 0xD00, 0xD00 },     { 0xD3B, 0xD3C },     { 0xD81, 0xD81 },
+    { 0xEBA, 0xEBA },     { 0xECE, 0xECE },     { 0x180F, 0x1886 },
+    { 0x1ABF, 0x1ACE },   { 0x1DF6, 0x1DFB },   { 0xA82C, 0xA82C },
+    { 0xA8C5, 0xA8C5 },   { 0xA8FF, 0xA8FF },   { 0xA9BD, 0xA9BD },
+    { 0x10D24, 0x10F85 }, { 0x11070, 0x11074 }, { 0x110C2, 0x110C2 },
+    { 0x111C9, 0x111C9 }, { 0x111CF, 0x111CF }, { 0x1123E, 0x11241 },
+    { 0x1133B, 0x1133B }, { 0x11438, 0x1145E }, { 0x1182F, 0x13455 },
+    { 0x16F4F, 0x16F4F }, { 0x16FE4, 0x16FE4 }, { 0x1CF00, 0x1CF46 },
+    { 0x1E000, 0x1E4EF }, { 0x1E944, 0x1E94A },
+};
+static const uint32_t new_controls[][2] = {
+    { 0x890, 0x891 }, { 0x8E2, 0x8E2 }, { 0x110CD, 0x110CD },
+    { 0x13430, 0x1343F },
+};
+
+static bool is_in(const uint32_t (*range)[2], size_t n, uint32_t c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c >= range[i][0] && c <= range[i][1])
+            return true;
+    return false;
+}
+
+/* Cc, Cf and Co, but not the spaces among them. */
+static bool is_control(uint32_t c)
+{
+    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
+    return c != 9 && c != 0xA && c != 0xD &&
+           (k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF ||
+            k == UTF8PROC_CATEGORY_CO) &&
+           !is_in(new_controls, sizeof new_controls / sizeof *new_controls, c);
+}
+
+static void bert_clean(const struct normal_step *s, struct str *text)
+{
+    struct str out = { 0 };
+    str_add(&out, "");
+    for (size_t i = 0, k; i < text->n; i += k) {
+        uint32_t c;
+        k = utf8_get(text->s + i, &c);
+        if (s->clean && (!c || c == 0xFFFD || is_control(c)))
+            continue;
+        bool alone = s->chinese && is_chinese(c);
+        str_add(&out, alone ? " " : "");
+        if (s->clean && is_space(c))
+            str_add(&out, " ");
+        else
+            str_addn(&out, text->s + i, k);
+        str_add(&out, alone ? " " : "");
+    }
+    str_free(text);
+    *text = out;
+}
+
+static bool is_nonspacing(uint32_t c)
+{
+    return c == 0x1734 ||
+           (utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_MN &&
+            !is_in(new_marks, sizeof new_marks / sizeof *new_marks, c));
+}
+
+/* After NFD; enclosing and spacing marks stay. */
+static void drop_nonspacing(struct str *text)
+{
+    struct str out = { 0 };
+    str_add(&out, "");
+    for (size_t i = 0, k; i < text->n; i += k) {
+        uint32_t c;
+        k = utf8_get(text->s + i, &c);
+        if (!is_nonspacing(c))
+            str_addn(&out, text->s + i, k);
+    }
+    str_free(text);
+    *text = out;
+}
+
+static void bert(const struct normal_step *s, struct str *text)
+{
+    if (s->clean || s->chinese)
+        bert_clean(s, text);
+    if (s->accents) {
+        normal_form(text, false, false);
+        drop_nonspacing(text);
+    }
+    if (s->lower)
+        lower(text);
+}
+
+static void python_lower(const struct normal_step *s, struct matcher *m,
+                         struct str *text)
+{
+    if (strstr(text->s, "\xCE\xA3")) // capital sigma
+        replace(s, m, text);
+    lower(text);
+}
+
 void normalizer_run(const struct normalizer *z, struct matcher *m,
                     struct str *text)
 {
@@ -277,6 +412,11 @@ void normalizer_run(const struct normalizer *z, struct matcher *m,
         case NORMAL_STRIP: strip(s, text); break;
         case NORMAL_ACCENTS: strip_accents(text); break;
         case NORMAL_PREPEND: prepend(s, text); break;
+        case NORMAL_PRECOMPILED: charsmap_clusters(s->charsmap, text); break;
+        case NORMAL_NMT: nmt(text); break;
+        case NORMAL_BERT: bert(s, text); break;
+        case NORMAL_PYTHON_LOWER: python_lower(s, m, text); break;
+        case NORMAL_CLEAN: s->run(text); break;
         }
     }
 }
@@ -296,7 +436,66 @@ static const struct {
     { "Strip", NULL, NORMAL_STRIP },
     { "StripAccents", NULL, NORMAL_ACCENTS },
     { "Prepend", "prepend", NORMAL_PREPEND },
+    { "Precompiled", NULL, NORMAL_PRECOMPILED },
+    { "Nmt", NULL, NORMAL_NMT },
+    { "BertNormalizer", NULL, NORMAL_BERT },
+    // of mohs's own: what Python code does before such tokenizers
+    { "PythonLower", NULL, NORMAL_PYTHON_LOWER },
+    { "PythonWords", NULL, NORMAL_CLEAN },
+    { "PythonStrip", NULL, NORMAL_CLEAN },
+    { "RemovePunctuation", NULL, NORMAL_CLEAN },
+    { "HtmlUnescape", NULL, NORMAL_CLEAN },
+    { "FixText", NULL, NORMAL_CLEAN },
 };
+
+static const struct {
+    const char *type;
+    void (*run)(struct str *text);
+} cleaners[] = {
+    { "PythonWords", clean_words },
+    { "PythonStrip", clean_strip },
+    { "RemovePunctuation", clean_punctuation },
+    { "HtmlUnescape", clean_html },
+    { "FixText", clean_fix },
+};
+
+/* Lower case of a sigma at the end of a word (Unicode's Final_Sigma). */
+static const char final_sigma[] =
+    "(?!\\p{Case_Ignorable})\\p{Cased}\\p{Case_Ignorable}*+\\K\\x{3A3}"
+    "(?!\\p{Case_Ignorable}*+\\p{Cased})";
+
+static bool flag(const json_t *j, const char *key, bool absent)
+{
+    const json_t *v = json_object_get(j, key);
+    return json_is_boolean(v) ? json_is_true(v) : absent;
+}
+
+static mohs_status read_special(struct normal_step *s, const char *type,
+                                const json_t *j, const char *name,
+                                struct mohs_error *err)
+{
+    switch (s->kind) {
+    case NORMAL_PRECOMPILED:
+        return charsmap_parse(
+            json_string_value(json_object_get(j, "precompiled_charsmap")), name,
+            &s->charsmap, err);
+    case NORMAL_BERT:
+        s->clean = flag(j, "clean_text", true);
+        s->chinese = flag(j, "handle_chinese_chars", true);
+        s->lower = flag(j, "lowercase", true);
+        s->accents = flag(j, "strip_accents", s->lower);
+        return MOHS_OK;
+    case NORMAL_PYTHON_LOWER:
+        s->content = xstrdup("\xCF\x82");
+        return pattern_regex(&s->pattern, final_sigma, name, err);
+    case NORMAL_CLEAN:
+        for (size_t i = 0; i < sizeof cleaners / sizeof *cleaners; i++)
+            if (!strcmp(cleaners[i].type, type))
+                s->run = cleaners[i].run;
+        return MOHS_OK;
+    default: return MOHS_OK;
+    }
+}
 
 static mohs_status add_step(struct normalizer *z, const json_t *j, size_t kind,
                             const char *name, struct mohs_error *err)
@@ -317,7 +516,7 @@ static mohs_status add_step(struct normalizer *z, const json_t *j, size_t kind,
     }
     if (s->kind == NORMAL_REPLACE)
         return pattern_parse(&s->pattern, json_object_get(j, "pattern"), name, err);
-    return MOHS_OK;
+    return read_special(s, kinds[kind].type, j, name, err);
 }
 
 mohs_status normalizer_parse(struct normalizer *z, const json_t *j,
@@ -352,6 +551,7 @@ void normalizer_clear(struct normalizer *z)
     for (size_t i = 0; i < z->n; i++) {
         pattern_clear(&z->step[i].pattern);
         free(z->step[i].content);
+        charsmap_free(z->step[i].charsmap);
     }
     z->n = 0;
 }

@@ -17,6 +17,15 @@ static const char gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
     "\\s+(?!\\S)|\\s+";
 
+/* ASCII's, symbols included, and those of Unicode 8.0, which the library
+ * knows. */
+static const char punctuation_pattern[] =
+    "(?![\\x{61d}\\x{9fd}-\\x{a76}\\x{c77}-\\x{c84}\\x{1b7d}-\\x{1b7e}"
+    "\\x{2e43}-\\x{2e5d}\\x{10ead}-\\x{10f89}\\x{1144b}-\\x{1145d}"
+    "\\x{11660}-\\x{116b9}\\x{1183b}-\\x{11fff}\\x{12ff1}-\\x{12ff2}"
+    "\\x{16e97}-\\x{16fe2}\\x{1e95e}-\\x{1e95f}])"
+    "[!-/:-@\\x5b-`{-~\\p{P}\\x{166d}\\x{111c9}]";
+
 /* ---- bytes as characters ------------------------------------------------ */
 
 #define PAIR(b) { (char)(0xC0 | (b) >> 6), (char)(0x80 | ((b) & 0x3F)), 0 }
@@ -111,22 +120,23 @@ static void join_spans(struct spans *a, enum split_how how)
 }
 
 static void visit(const struct pretokenizer *p, size_t step, struct matcher *m,
-                  const char *s, size_t n, const struct word_visit *v);
+                  const char *s, size_t n, bool start,
+                  const struct word_visit *v);
 
 static void visit_bytes(const struct pretokenizer *p, size_t step,
-                        struct matcher *m, const char *s, size_t n,
+                        struct matcher *m, const char *s, size_t n, bool start,
                         const struct word_visit *v)
 {
     struct str out = { 0 };
     str_add(&out, "");
     for (size_t i = 0; i < n; i++)
         str_add(&out, byte_char((uint8_t)s[i]));
-    visit(p, step + 1, m, out.s, out.n, v);
+    visit(p, step + 1, m, out.s, out.n, start, v);
     str_free(&out);
 }
 
 static void visit_level(const struct pretokenizer *p, size_t k,
-                        struct matcher *m, const char *s, size_t n,
+                        struct matcher *m, const char *s, size_t n, bool start,
                         const struct word_visit *v)
 {
     const struct split_step *step = &p->step[k];
@@ -144,13 +154,41 @@ static void visit_level(const struct pretokenizer *p, size_t k,
         add_span(&a, (struct span) { 0, n, false });
     for (size_t i = 0; i < a.n; i++)
         if (a.v[i].to > a.v[i].from)
-            visit_bytes(p, k, m, s + a.v[i].from, a.v[i].to - a.v[i].from, v);
+            visit_bytes(p, k, m, s + a.v[i].from, a.v[i].to - a.v[i].from,
+                        start && !a.v[i].from, v);
     free(a.v);
     str_free(&spaced);
 }
 
+/* Spaces become marks, and a word is a mark with what follows. */
+static void visit_meta(const struct pretokenizer *p, size_t k,
+                       struct matcher *m, const char *s, size_t n, bool start,
+                       const struct word_visit *v)
+{
+    const struct split_step *step = &p->step[k];
+    size_t mark = strlen(step->mark), from = 0;
+    struct str out = { 0 };
+    bool marked = *s == ' ' || (n >= mark && !memcmp(s, step->mark, mark));
+    if (!marked && (step->prefix == PREFIX_ALWAYS ||
+                    (step->prefix == PREFIX_FIRST && start)))
+        str_add(&out, step->mark);
+    for (size_t i = 0; i < n; i++)
+        if (s[i] == ' ')
+            str_add(&out, step->mark);
+        else
+            str_addn(&out, s + i, 1);
+    for (size_t i = 1; step->split && i + mark <= out.n; i++)
+        if (!memcmp(out.s + i, step->mark, mark)) {
+            visit(p, k + 1, m, out.s + from, i - from, start && !from, v);
+            from = i;
+        }
+    visit(p, k + 1, m, out.s + from, out.n - from, start && !from, v);
+    str_free(&out);
+}
+
 static void visit(const struct pretokenizer *p, size_t k, struct matcher *m,
-                  const char *s, size_t n, const struct word_visit *v)
+                  const char *s, size_t n, bool start,
+                  const struct word_visit *v)
 {
     if (!n)
         return;
@@ -159,8 +197,9 @@ static void visit(const struct pretokenizer *p, size_t k, struct matcher *m,
         return;
     }
     const struct split_step *step = &p->step[k];
-    if (step->bytes) {
-        visit_level(p, k, m, s, n, v);
+    if (step->kind != SPLIT_PATTERN) {
+        (step->kind == SPLIT_BYTES ? visit_level : visit_meta)(p, k, m, s, n,
+                                                               start, v);
         return;
     }
     struct spans a = { 0 };
@@ -171,14 +210,16 @@ static void visit(const struct pretokenizer *p, size_t k, struct matcher *m,
         join_spans(&a, step->how);
     for (size_t i = 0; i < a.n; i++)
         if (step->how != SPLIT_REMOVED || !a.v[i].match)
-            visit(p, k + 1, m, s + a.v[i].from, a.v[i].to - a.v[i].from, v);
+            visit(p, k + 1, m, s + a.v[i].from, a.v[i].to - a.v[i].from,
+                  start && !a.v[i].from, v);
     free(a.v);
 }
 
 void pretokenizer_run(const struct pretokenizer *p, struct matcher *m,
-                      const char *s, size_t n, const struct word_visit *v)
+                      const char *s, size_t n, bool start,
+                      const struct word_visit *v)
 {
-    visit(p, 0, m, s, n, v);
+    visit(p, 0, m, s, n, start, v);
 }
 
 /* ---- from tokenizer.json ------------------------------------------------ */
@@ -205,6 +246,46 @@ static mohs_status read_how(const json_t *j, enum split_how *how,
                      s ? s : "");
 }
 
+/* How a Punctuation says it, "Isolated" when it does not. */
+static mohs_status read_how_or(const json_t *j, enum split_how *how,
+                               const char *name, struct mohs_error *err)
+{
+    *how = SPLIT_ISOLATED;
+    return json_object_get(j, "behavior") ? read_how(j, how, name, err)
+                                          : MOHS_OK;
+}
+
+static bool one_char(const char *s)
+{
+    uint32_t c;
+    return s && *s && utf8_get(s, &c) == strlen(s);
+}
+
+static mohs_status read_meta(struct split_step *s, const json_t *j,
+                             const char *name, struct mohs_error *err)
+{
+    static const char *const schemes[] = { "always", "first", "never" };
+    const char *mark = json_string_value(json_object_get(j, "replacement"));
+    const char *when = json_string_value(json_object_get(j, "prepend_scheme"));
+    mark = mark ? mark : "\xE2\x96\x81";
+    s->kind = SPLIT_META;
+    s->split = flag(j, "split", true);
+    s->prefix = flag(j, "add_prefix_space", true) ? PREFIX_ALWAYS : PREFIX_NEVER;
+    if (!one_char(mark))
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: Metaspace: replacement \"%.40s\" is not one "
+                         "character", name, mark);
+    memcpy(s->mark, mark, strlen(mark) + 1);
+    for (size_t i = 0; i < 3 && when; i++)
+        if (!strcmp(schemes[i], when)) {
+            s->prefix = (enum prefix_when)i;
+            return MOHS_OK;
+        }
+    return when ? mohs_fail(err, MOHS_E_FORMAT,
+                            "%s: Metaspace: prepend_scheme \"%.40s\"", name, when)
+                : MOHS_OK;
+}
+
 static mohs_status read_step(struct split_step *s, const char *type,
                              const json_t *j, const char *name,
                              struct mohs_error *err)
@@ -216,7 +297,7 @@ static mohs_status read_step(struct split_step *s, const char *type,
         return pattern_parse(&s->pattern, json_object_get(j, "pattern"), name, err);
     }
     if (!strcmp(type, "ByteLevel")) {
-        s->bytes = true;
+        s->kind = SPLIT_BYTES;
         s->prefix_space = flag(j, "add_prefix_space", true);
         s->use_regex = flag(j, "use_regex", true);
         return pattern_regex(&s->pattern, gpt2_pattern, name, err);
@@ -231,6 +312,21 @@ static mohs_status read_step(struct split_step *s, const char *type,
         s->how = flag(j, "individual_digits", false) ? SPLIT_ISOLATED
                                                      : SPLIT_CONTIGUOUS;
         return pattern_regex(&s->pattern, "\\p{N}", name, err);
+    }
+    if (!strcmp(type, "Metaspace"))
+        return read_meta(s, j, name, err);
+    if (!strcmp(type, "Punctuation")) {
+        RET_IF_ERR(read_how_or(j, &s->how, name, err));
+        return pattern_regex(&s->pattern, punctuation_pattern, name, err);
+    }
+    if (!strcmp(type, "CharDelimiterSplit")) {
+        const char *c = json_string_value(json_object_get(j, "delimiter"));
+        if (!one_char(c))
+            return mohs_fail(err, MOHS_E_FORMAT,
+                             "%s: CharDelimiterSplit: delimiter \"%.40s\" is not "
+                             "one character", name, c ? c : "");
+        pattern_literal(&s->pattern, c);
+        return MOHS_OK;
     }
     return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: unknown pre-tokenizer \"%.40s\"",
                      name, type);
@@ -255,6 +351,12 @@ mohs_status pretokenizer_parse(struct pretokenizer *p, const json_t *j,
                              "%s: pre-tokenizer Sequence without a list", name);
         json_array_foreach((json_t *)list, i, v)
             RET_IF_ERR(pretokenizer_parse(p, v, name, depth + 1, err));
+        return MOHS_OK;
+    }
+    if (!strcmp(type, "BertPreTokenizer")) { // two in one
+        static const char *const parts[] = { "WhitespaceSplit", "Punctuation" };
+        for (i = 0; i < 2 && p->n < STEPS_MAX; i++)
+            RET_IF_ERR(read_step(&p->step[p->n++], parts[i], NULL, name, err));
         return MOHS_OK;
     }
     if (p->n == STEPS_MAX)

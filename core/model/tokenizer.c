@@ -11,6 +11,8 @@
 #include "model/tokenizer.h"
 #include "model/weights.h"
 
+#define MARK "\xE2\x96\x81" /* of a space */
+
 void tokenizer_free(struct tokenizer *t)
 {
     if (!t)
@@ -25,9 +27,10 @@ void tokenizer_free(struct tokenizer *t)
     free(t->added);
     free(t->order[0]);
     free(t->order[1]);
+    normalizer_clear(&t->clean);
     normalizer_clear(&t->normal);
     pretokenizer_clear(&t->pre);
-    bpe_free(t->bpe);
+    token_model_clear(&t->model);
     free(t);
 }
 
@@ -50,7 +53,8 @@ static void sort_added(struct tokenizer *t, bool normalized)
     struct added **v = xcalloc(t->n_added, sizeof *v);
     size_t n = 0;
     for (size_t i = 0; i < t->n_added; i++)
-        if (t->added[i].normalized == normalized && t->added[i].n)
+        if (t->added[i].normalized == normalized && t->added[i].n &&
+            !t->whole_words)
             v[n++] = &t->added[i];
     qsort(v, n, sizeof *v, by_first_longest);
     t->order[normalized] = v;
@@ -62,41 +66,77 @@ static void sort_added(struct tokenizer *t, bool normalized)
     }
 }
 
-/* Appends the bytes that a token of byte-level characters stands for, without
- * the suffix of a word's end; a token of another kind as it is. True when the
- * suffix was there. */
-static bool token_bytes(const char *token, const char *suffix, struct str *out)
+/* Byte-level: the bytes that the characters stand for. */
+static bool add_bytes(const char *token, size_t n, struct str *out)
 {
-    size_t n = strlen(token), m = strlen(suffix), start = out->n;
-    bool ends = m && n > m && !strcmp(token + n - m, suffix);
-    n -= ends ? m : 0;
+    size_t start = out->n;
     for (size_t i = 0; i < n;) {
         uint32_t c;
         i += utf8_get(token + i, &c);
         int b = byte_of_char(c);
         if (b < 0) {
             out->n = start;
-            str_addn(out, token, n);
-            return ends;
+            return false;
         }
         str_addn(out, &(char) { (char)b }, 1);
     }
+    return true;
+}
+
+/* U+2581 as the space it stands for, and <0xAB> as its byte. */
+static void add_pieces(const char *token, size_t n, struct str *out)
+{
+    size_t m = sizeof MARK - 1;
+    unsigned byte;
+    if (n == 6 && sscanf(token, "<0x%2X>", &byte) == 1) {
+        str_addn(out, &(char) { (char)byte }, 1);
+        return;
+    }
+    for (size_t i = 0, k; i < n; i += k) {
+        bool mark = n - i >= m && !memcmp(token + i, MARK, m);
+        k = mark ? m : 1;
+        str_addn(out, mark ? " " : token + i, 1);
+    }
+}
+
+/* Appends the text that a token stands for, without the suffix of a word's
+ * end. True when the suffix was there. */
+static bool token_bytes(const struct tokenizer *t, const char *token,
+                        struct str *out)
+{
+    const char *suffix = token_model_suffix(&t->model);
+    size_t n = strlen(token), m = strlen(suffix);
+    bool ends = m && n > m && !strcmp(token + n - m, suffix);
+    n -= ends ? m : 0;
+    if (!t->bytes || !add_bytes(token, n, out))
+        add_pieces(token, n, out);
     return ends;
 }
 
-static char *readable(const char *token, const char *suffix)
+static char *readable(const struct tokenizer *t, const char *token)
 {
     struct str raw = { 0 }, out = { 0 };
-    token_bytes(token, suffix, &raw);
-    utf8_repair(raw.s ? raw.s : "", raw.n, &out);
+    str_add(&raw, "");
+    token_bytes(t, token, &raw);
+    bool lead = !t->bytes && raw.n > 1 && *raw.s == ' ';
+    utf8_repair(raw.s + lead, raw.n - lead, &out);
     str_free(&raw);
     return out.s;
+}
+
+static bool has_bytes(const struct tokenizer *t)
+{
+    for (size_t i = 0; i < t->pre.n; i++)
+        if (t->pre.step[i].kind == SPLIT_BYTES)
+            return true;
+    return false;
 }
 
 void tokenizer_finish(struct tokenizer *t)
 {
     struct matcher *m = matcher_new();
-    t->n_ids = bpe_size(t->bpe);
+    t->bytes = has_bytes(t);
+    t->n_ids = t->model.vocab.n_ids;
     for (size_t i = 0; i < t->n_added; i++) {
         struct added *a = &t->added[i];
         struct str s = { 0 };
@@ -116,10 +156,10 @@ void tokenizer_finish(struct tokenizer *t)
         if (!*r)
             *r = xstrdup(t->added[i].name);
     }
-    for (int32_t id = 0; id < bpe_size(t->bpe); id++) {
-        const char *token = bpe_token(t->bpe, id);
+    for (int32_t id = 0; id < t->model.vocab.n_ids; id++) {
+        const char *token = vocab_token(&t->model.vocab, id);
         if (token && !t->readable[id])
-            t->readable[id] = readable(token, bpe_suffix(t->bpe));
+            t->readable[id] = readable(t, token);
     }
 }
 
@@ -128,6 +168,7 @@ void tokenizer_finish(struct tokenizer *t)
 struct run {
     const struct tokenizer *t;
     struct matcher *m;
+    bool start; /* of the whole text */
     struct ids out;
 };
 
@@ -149,25 +190,32 @@ static bool alone(const char *s, size_t n, size_t from, size_t to)
     return !is_word_before(s, from) && !is_word_at(s, n, to);
 }
 
-static size_t spaces_before(const char *s, size_t from, size_t least)
+static bool is_blank(const struct tokenizer *t, uint32_t c)
+{
+    return t->mark ? is_python_space(c) : is_space(c);
+}
+
+static size_t spaces_before(const struct tokenizer *t, const char *s,
+                            size_t from, size_t least)
 {
     uint32_t c;
     while (from > least) {
         size_t k = utf8_back(s, from);
         utf8_get(s + k, &c);
-        if (!is_space(c))
+        if (!is_blank(t, c))
             break;
         from = k;
     }
     return from;
 }
 
-static size_t spaces_behind(const char *s, size_t n, size_t to)
+static size_t spaces_behind(const struct tokenizer *t, const char *s, size_t n,
+                            size_t to)
 {
     uint32_t c;
     while (to < n) {
         size_t k = utf8_get(s + to, &c);
-        if (!is_space(c))
+        if (!is_blank(t, c))
             break;
         to += k;
     }
@@ -177,7 +225,13 @@ static size_t spaces_behind(const char *s, size_t n, size_t to)
 static void encode_word(void *user, const char *word, size_t n)
 {
     struct run *r = user;
-    bpe_word(r->t->bpe, word, n, &r->out);
+    for (size_t i = 0; r->t->whole_words && i < r->t->n_added; i++)
+        if (strlen(r->t->added[i].name) == n &&
+            !memcmp(r->t->added[i].name, word, n)) {
+            ids_add(&r->out, &r->t->added[i].id, 1);
+            return;
+        }
+    token_model_word(&r->t->model, word, n, &r->out);
 }
 
 static void encode_text(struct run *r, const char *s, size_t n, bool normalized);
@@ -190,7 +244,8 @@ static void encode_between(struct run *r, const char *s, size_t n,
         return;
     if (normalized) {
         struct word_visit v = { encode_word, r };
-        pretokenizer_run(&r->t->pre, r->m, s, n, &v);
+        pretokenizer_run(&r->t->pre, r->m, s, n, r->start, &v);
+        r->start = false;
         return;
     }
     struct str text = { 0 };
@@ -198,6 +253,17 @@ static void encode_between(struct run *r, const char *s, size_t n,
     normalizer_run(&r->t->normal, r->m, &text);
     encode_text(r, text.s, text.n, true);
     str_free(&text);
+}
+
+/* The mark before a text goes when nothing stands between it and a special
+ * token. */
+static void add_special(struct run *r, int32_t id)
+{
+    if (r->t->mark && r->out.n == 1 &&
+        r->out.v[0] == vocab_id(&r->t->model.vocab, MARK, sizeof MARK - 1))
+        r->out.n = 0;
+    ids_add(&r->out, &id, 1);
+    r->start = false;
 }
 
 static void encode_text(struct run *r, const char *s, size_t n, bool normalized)
@@ -214,36 +280,81 @@ static void encode_text(struct run *r, const char *s, size_t n, bool normalized)
         if (a->single_word && !alone(s, n, from, to))
             continue;
         if (a->lstrip)
-            from = spaces_before(s, from, done);
+            from = spaces_before(r->t, s, from, done);
         if (a->rstrip)
-            to = spaces_behind(s, n, to);
+            to = spaces_behind(r->t, s, n, to);
         if (from > done)
             encode_between(r, s + done, from - done, normalized);
-        ids_add(&r->out, &a->id, 1);
+        add_special(r, a->id);
         done = to;
     }
     if (n > done)
         encode_between(r, s + done, n - done, normalized);
 }
 
+/* The text as the first added tokens are looked for in it. */
+static void prepare(const struct tokenizer *t, struct matcher *m,
+                    struct str *text)
+{
+    struct str out = { 0 };
+    normalizer_run(&t->clean, m, text);
+    if (!t->mark)
+        return;
+    str_add(&out, MARK);
+    for (size_t i = 0, k; i < text->n; i += k) {
+        bool mark = !strncmp(text->s + i, MARK, sizeof MARK - 1);
+        k = mark ? sizeof MARK - 1 : 1;
+        str_addn(&out, mark ? " " : text->s + i, 1);
+    }
+    str_free(text);
+    *text = out;
+}
+
 mohs_status tokenizer_ids(const struct tokenizer *t, const char *text, size_t n,
                           int32_t **ids, size_t *count, struct mohs_error *err)
 {
-    struct run r = { .t = t };
+    struct run r = { .t = t, .start = true };
     struct str fixed = { 0 };
     if (n > TEXT_MAX)
         return mohs_fail(err, MOHS_E_ARG, "a text of %zu bytes, the limit is %d",
                          n, TEXT_MAX);
     r.m = matcher_new();
     utf8_repair(text, n, &fixed);
+    prepare(t, r.m, &fixed);
     encode_text(&r, fixed.s, fixed.n, false);
     str_free(&fixed);
     matcher_free(r.m);
+    for (size_t i = 0; t->blank >= 0 && i < r.out.n; i++)
+        r.out.v[i] = r.out.v[i] == t->blank ? 0 : r.out.v[i];
     if (!r.out.v)
         r.out.v = xmalloc(sizeof *r.out.v);
     *ids = r.out.v;
     *count = r.out.n;
     return MOHS_OK;
+}
+
+/* The token that a text tower looks at among the k of a row. Of a BPE, as
+ * CLIP models do, the first end token, should the text hold one too. */
+static uint32_t last_of(const struct tokenizer *t, const int32_t *ids, uint32_t k)
+{
+    uint32_t last = k ? k - 1 : 0;
+    for (uint32_t i = t->n_before;
+         t->model.ops == &bpe_ops && t->n_after && i < last; i++)
+        if (ids[i] == t->after[t->n_after - 1])
+            return i;
+    return last;
+}
+
+static void pad_row(const struct tokenizer *t, uint32_t context, uint32_t k,
+                    int32_t *ids, uint32_t *last)
+{
+    uint32_t room = context - k;
+    if (t->pad_left) {
+        memmove(ids + room, ids, k * sizeof *ids);
+        *last += room;
+    }
+    for (uint32_t i = 0; i < room; i++)
+        ids[t->pad_left ? i : k + i] = t->pad;
 }
 
 mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
@@ -260,19 +371,15 @@ mohs_status tokenizer_encode(const struct tokenizer *t, const char *text,
     RET_IF_ERR(tokenizer_ids(t, text, n, &v, &count, err));
     if (count > context - around)
         count = context - around;
+    bool ended = t->end_once && count && t->n_after && v[count - 1] == t->after[0];
     for (uint32_t i = 0; i < t->n_before; i++)
         ids[k++] = t->before[i];
     for (size_t i = 0; i < count; i++)
         ids[k++] = v[i];
-    for (uint32_t i = 0; i < t->n_after; i++)
-        ids[k++] = t->after[i];
-    // As CLIP models do: the first end token, should the text hold one too.
-    *last = k ? k - 1 : 0;
-    for (uint32_t i = t->n_before; t->n_after && i < *last; i++)
-        if (ids[i] == t->after[t->n_after - 1])
-            *last = i;
-    while (k < context)
-        ids[k++] = t->pad;
+    for (uint32_t i = 0; i < t->n_after && !ended; i++)
+        ids[k++] = t->after[i] == t->blank ? 0 : t->after[i];
+    *last = last_of(t, ids, k);
+    pad_row(t, context, k, ids, last);
     free(v);
     return MOHS_OK;
 }
@@ -301,17 +408,36 @@ void tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
     bool space = false;
     str_add(&raw, "");
     for (size_t i = 0; i < n; i++) {
-        const char *token = bpe_token(t->bpe, ids[i]);
+        const char *token = vocab_token(&t->model.vocab, ids[i]);
         if (is_special(t, ids[i]) || !token)
             continue;
+        if (t->model.ops == &wordpiece_ops) { // "##" goes on with a word
+            space = raw.n && strncmp(token, "##", 2);
+            token += space || !raw.n ? 0 : 2;
+        }
         if (space)
             str_add(&raw, " ");
-        space = token_bytes(token, bpe_suffix(t->bpe), &raw);
+        space = token_bytes(t, token, &raw);
     }
     // byte-level tokens of other vocabularies carry the space before a word
     bool lead = raw.n && *raw.s == ' ';
     utf8_repair(raw.s + lead, raw.n - lead, out);
     str_free(&raw);
+}
+
+const char *tokenizer_kind(const struct tokenizer *t)
+{
+    return t->model.ops->type;
+}
+
+const char *tokenizer_profile(const struct tokenizer *t)
+{
+    return t->profile;
+}
+
+uint32_t tokenizer_context(const struct tokenizer *t)
+{
+    return t->context;
 }
 
 uint32_t tokenizer_size(const struct tokenizer *t)
@@ -330,29 +456,4 @@ mohs_status tokenizer_open(const struct mohs_weights *w, struct tokenizer **out,
                          "%s: no tokenizer: no tokenizer.json, no vocab.json "
                          "with merges.txt, none in the weights", path);
     return tokenizer_parse(text, strlen(text), path, out, err);
-}
-
-mohs_status tokenizer_load(const char *path, struct tokenizer **out,
-                           struct mohs_error *err)
-{
-    bool dir = dir_exists(path);
-    char *file = dir ? path_join(path, "tokenizer.json") : xstrdup(path);
-    char *text = NULL;
-    mohs_status st;
-    if (dir && !file_exists(file)) {
-        OUT_IF_ERR(tokenizer_json_from_dir(path, &text, err));
-        if (!text) {
-            st = mohs_fail(err, MOHS_E_IO,
-                           "%s: no tokenizer.json, no vocab.json with merges.txt",
-                           path);
-            goto out;
-        }
-    } else {
-        OUT_IF_ERR(file_read(file, TOKENIZER_BYTES_MAX, &text, NULL, err));
-    }
-    st = tokenizer_parse(text, strlen(text), path, out, err);
-out:
-    free(text);
-    free(file);
-    return st;
 }

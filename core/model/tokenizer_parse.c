@@ -20,7 +20,7 @@ static mohs_status add_token(struct tokenizer *t, const json_t *j,
         return mohs_fail(err, MOHS_E_FORMAT,
                          "%s: added token \"%.40s\" without text or with an id "
                          "not in 0..%d", name, text ? text : "", TOKEN_ID_MAX - 1);
-    int32_t known = bpe_id(t->bpe, text, strlen(text));
+    int32_t known = vocab_id(&t->model.vocab, text, strlen(text));
     t->added[t->n_added++] = (struct added) {
         .name = xstrdup(text),
         .id = known >= 0 ? known : (int32_t)x, // as the library does
@@ -127,23 +127,73 @@ static mohs_status parse_post(struct tokenizer *t, const json_t *j,
                        err);
 }
 
+static int32_t find_token(const struct tokenizer *t, const char *text)
+{
+    for (size_t i = 0; i < t->n_added; i++)
+        if (!strcmp(t->added[i].name, text))
+            return t->added[i].id;
+    return vocab_id(&t->model.vocab, text, strlen(text));
+}
+
 /* What fills up a context: the file's own choice, or the end token, as
  * CLIP's tokenizer does. */
 static void choose_pad(struct tokenizer *t, const json_t *root)
 {
     const json_t *id = json_object_get(json_object_get(root, "padding"), "pad_id");
+    const char *side = json_string_value(
+        json_object_get(json_object_get(root, "padding"), "direction"));
     json_int_t x = json_integer_value(id);
     if (json_is_integer(id) && x >= 0 && x < TOKEN_ID_MAX)
         t->pad = (int32_t)x;
     else
         t->pad = t->n_after ? t->after[t->n_after - 1] : 0;
+    t->pad_left = side && !strcmp(side, "Left");
+    x = json_integer_value(
+        json_object_get(json_object_get(root, "truncation"), "max_length"));
+    t->context = x > 0 && x < TOKEN_ID_MAX ? (uint32_t)x : 0;
+}
+
+/* A token that the member names; *id is left alone when it names none of
+ * the vocabulary (transformers adds such a padding token, which no model
+ * knows). */
+static void named_token(const struct tokenizer *t, const json_t *mohs,
+                        const char *key, int32_t *id)
+{
+    const char *text = json_string_value(json_object_get(mohs, key));
+    int32_t found = text ? find_token(t, text) : -1;
+    *id = found >= 0 ? found : *id;
+}
+
+/* The member "mohs", after everything else. */
+static mohs_status parse_own(struct tokenizer *t, const json_t *o,
+                             const char *name, struct mohs_error *err)
+{
+    const char *profile = json_string_value(json_object_get(o, "profile"));
+    json_int_t context = json_integer_value(json_object_get(o, "context"));
+    snprintf(t->profile, sizeof t->profile, "%.31s",
+             profile ? profile : "transformers");
+    if (context < 0 || context >= TOKEN_ID_MAX)
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: context %lld is not in 0..%d",
+                         name, (long long)context, TOKEN_ID_MAX - 1);
+    t->context = context ? (uint32_t)context : t->context;
+    t->pad_left |= json_is_true(json_object_get(o, "pad_left"));
+    t->whole_words = json_is_true(json_object_get(o, "whole_words"));
+    t->mark = json_is_true(json_object_get(o, "mark"));
+    t->end_once = json_is_true(json_object_get(o, "end_once"));
+    named_token(t, o, "pad_token", &t->pad);
+    named_token(t, o, "blank_token", &t->blank);
+    return normalizer_parse(&t->clean, json_object_get(o, "clean"), name, 0, err);
 }
 
 static mohs_status parse_root(struct tokenizer *t, const json_t *root,
                               const char *name, struct mohs_error *err)
 {
-    RET_IF_ERR(bpe_parse(json_object_get(root, "model"), name, &t->bpe, err));
+    RET_IF_ERR(token_model_parse(&t->model, json_object_get(root, "model"),
+                                 name, err));
     RET_IF_ERR(parse_added(t, json_object_get(root, "added_tokens"), name, err));
+    const json_t *own = json_object_get(root, "mohs");
+    RET_IF_ERR(normalizer_parse(&t->normal, json_object_get(own, "before"), name,
+                                0, err));
     RET_IF_ERR(normalizer_parse(&t->normal, json_object_get(root, "normalizer"),
                                 name, 0, err));
     RET_IF_ERR(pretokenizer_parse(&t->pre, json_object_get(root, "pre_tokenizer"),
@@ -151,6 +201,7 @@ static mohs_status parse_root(struct tokenizer *t, const json_t *root,
     RET_IF_ERR(parse_post(t, json_object_get(root, "post_processor"), name, 0,
                           err));
     choose_pad(t, root);
+    RET_IF_ERR(parse_own(t, own, name, err));
     tokenizer_finish(t);
     return MOHS_OK;
 }
@@ -161,6 +212,7 @@ mohs_status tokenizer_parse(const char *json, size_t n, const char *name,
     json_error_t je;
     char *what = xasprintf("%s: tokenizer", name);
     struct tokenizer *t = xcalloc(1, sizeof *t);
+    t->blank = -1;
     json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &je);
     mohs_status st;
     if (!root)

@@ -358,7 +358,7 @@ static void count_text(const struct tokenizer *rules, struct matcher *m,
     struct str s = { 0 };
     utf8_repair(text, strlen(text), &s);
     normalizer_run(&rules->normal, m, &s);
-    pretokenizer_run(&rules->pre, m, s.s, s.n, &v);
+    pretokenizer_run(&rules->pre, m, s.s, s.n, true, &v);
     str_free(&s);
 }
 

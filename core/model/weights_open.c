@@ -200,11 +200,8 @@ static mohs_status parts_from_dir(struct mohs_weights *w, const char *dir,
     }
     RET_IF_ERR(part_from_dir(dir, "preprocessor_config.json", CONFIG_MAX,
                              &w->preprocessor, err));
-    RET_IF_ERR(part_from_dir(dir, "tokenizer.json", TOKENIZER_BYTES_MAX,
-                             &w->tokenizer, err));
-    if (w->tokenizer)
-        return MOHS_OK;
-    return tokenizer_json_from_dir(dir, &w->tokenizer, err);
+    return w->tokenizer ? MOHS_OK
+                        : tokenizer_json_from_dir(dir, &w->tokenizer, err);
 }
 
 /* ---- shards and directories -------------------------------------------- */

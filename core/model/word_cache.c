@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/tokenizer.h"
+#include "model/token_model.h"
 
 enum { STRIPES = 16, LINES = 512, WORD_MAX = 48, IDS_MAX = 14 };
 
@@ -25,19 +25,19 @@ struct stripe {
     struct line line[LINES];
 };
 
-struct bpe_cache {
+struct word_cache {
     struct stripe stripe[STRIPES];
 };
 
-struct bpe_cache *bpe_cache_new(void)
+struct word_cache *word_cache_new(void)
 {
-    struct bpe_cache *c = xcalloc(1, sizeof *c);
+    struct word_cache *c = xcalloc(1, sizeof *c);
     for (int i = 0; i < STRIPES; i++)
         pthread_mutex_init(&c->stripe[i].lock, NULL);
     return c;
 }
 
-void bpe_cache_free(struct bpe_cache *c)
+void word_cache_free(struct word_cache *c)
 {
     if (!c)
         return;
@@ -46,7 +46,7 @@ void bpe_cache_free(struct bpe_cache *c)
     free(c);
 }
 
-static struct line *line_of(struct bpe_cache *c, const char *word, size_t n,
+static struct line *line_of(struct word_cache *c, const char *word, size_t n,
                             struct stripe **s)
 {
     uint64_t h = hash_bytes(word, n).lo;
@@ -54,7 +54,7 @@ static struct line *line_of(struct bpe_cache *c, const char *word, size_t n,
     return &(*s)->line[h / STRIPES % LINES];
 }
 
-bool bpe_cache_get(struct bpe_cache *c, const char *word, size_t n,
+bool word_cache_get(struct word_cache *c, const char *word, size_t n,
                    struct ids *out)
 {
     struct stripe *s;
@@ -69,7 +69,7 @@ bool bpe_cache_get(struct bpe_cache *c, const char *word, size_t n,
     return hit;
 }
 
-void bpe_cache_put(struct bpe_cache *c, const char *word, size_t n,
+void word_cache_put(struct word_cache *c, const char *word, size_t n,
                    const int32_t *ids, size_t n_ids)
 {
     struct stripe *s;
