@@ -13,6 +13,14 @@ tests_unit_test_tokenizer_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
 EXTRA_DIST += tests/golden/tokenizer.py tests/golden/tokenizer_golden.json \
 	tests/golden/clip_bpe/merges.txt tests/golden/clip_bpe/vocab.json
+check_PROGRAMS += tests/unit/test_tokenizers
+tests_unit_test_tokenizers_SOURCES = %D%/unit/test_tokenizers.c
+tests_unit_test_tokenizers_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_tokenizers_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+EXTRA_DIST += tests/golden/token_kinds.py tests/golden/token_golden.py \
+	tests/golden/token_kinds.json tests/golden/token_kinds \
+	tests/golden/html_entities.py
 check_PROGRAMS += tests/unit/test_weights
 tests_unit_test_weights_SOURCES = %D%/unit/test_weights.c
 tests_unit_test_weights_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -33,7 +41,8 @@ tests_fuzz_fuzz_torch_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_torch_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la -lpthread -lm
 EXTRA_DIST += tests/golden/torch_files.py tests/golden/torch tests/fuzz/corpus/torch
-check_PROGRAMS += tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer
+check_PROGRAMS += tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer \
+	tests/fuzz/fuzz_token_files
 tests_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c \
 	%D%/fuzz/replay.h
 tests_fuzz_fuzz_safetensors_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -43,5 +52,11 @@ tests_fuzz_fuzz_tokenizer_SOURCES = %D%/fuzz/fuzz_tokenizer.c %D%/fuzz/replay.h
 tests_fuzz_fuzz_tokenizer_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_tokenizer_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la -lpthread -lm
-EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer
+tests_fuzz_fuzz_token_files_SOURCES = %D%/fuzz/fuzz_token_files.c \
+	%D%/fuzz/replay.h
+tests_fuzz_fuzz_token_files_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_token_files_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la -lpthread -lm
+EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer \
+	tests/fuzz/corpus/token_files
 EXTRA_DIST += docs/models.md docs/clip.md docs/attacks.md

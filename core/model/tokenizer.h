@@ -222,8 +222,8 @@ struct sp_text {
 mohs_status tokenizer_json_sentencepiece(const struct sp_text *t, char **out,
                                          struct mohs_error *err);
 /* From whatever tokenizer files DIR has (tokenizer_files.c); *out is left
- * alone without any. */
-mohs_status tokenizer_json_from_dir(const char *dir, char **out,
-                                    struct mohs_error *err);
+ * alone without any. model: its configuration, NULL: look in DIR. */
+mohs_status tokenizer_json_from_dir(const char *dir, const json_t *model,
+                                    char **out, struct mohs_error *err);
 
 #endif

@@ -60,23 +60,33 @@ static mohs_status read_json(const char *dir, const char *file, json_t **out,
     return st;
 }
 
-static mohs_status source_open(struct source *s, const char *dir,
-                               struct mohs_error *err)
+/* Takes what a model's configuration says: transformers' or open_clip's, the
+ * latter's also without the "model_cfg" around it. */
+static void use_config(struct source *s, const json_t *config)
 {
-    json_t *open_clip = NULL, *config = NULL;
+    const json_t *outer = json_object_get(config, "model_cfg");
+    json_t *text = json_object_get(outer ? outer : config, "text_cfg");
+    const char *type = json_string_value(json_object_get(config, "model_type"));
+    if (!s->open_clip && json_is_object(text))
+        s->open_clip = json_incref(text);
+    s->siglip2 |= type && !strcmp(type, "siglip2");
+}
+
+static mohs_status source_open(struct source *s, const char *dir,
+                               const json_t *model, struct mohs_error *err)
+{
+    static const char *const files[] = { "open_clip_config.json",
+                                         "config.json" };
     *s = (struct source) { .dir = dir };
     RET_IF_ERR(read_json(dir, "tokenizer_config.json", &s->config, err));
-    mohs_status st = read_json(dir, "open_clip_config.json", &open_clip, err);
-    if (st >= 0)
-        st = read_json(dir, "config.json", &config, err);
-    json_t *text = json_object_get(json_object_get(open_clip, "model_cfg"),
-                                   "text_cfg");
-    s->open_clip = json_is_object(text) ? json_incref(text) : NULL;
-    const char *type = json_string_value(json_object_get(config, "model_type"));
-    s->siglip2 = type && !strcmp(type, "siglip2");
-    json_decref(open_clip);
-    json_decref(config);
-    return st;
+    use_config(s, model);
+    for (int i = 0; i < 2 && !model; i++) {
+        json_t *o;
+        RET_IF_ERR(read_json(dir, files[i], &o, err));
+        use_config(s, o);
+        json_decref(o);
+    }
+    return MOHS_OK;
 }
 
 static void source_close(struct source *s)
@@ -336,12 +346,12 @@ static mohs_status find(const struct source *s, char **out,
     return *out ? MOHS_OK : sentencepiece_files(s, out, err);
 }
 
-mohs_status tokenizer_json_from_dir(const char *dir, char **out,
-                                    struct mohs_error *err)
+mohs_status tokenizer_json_from_dir(const char *dir, const json_t *model,
+                                    char **out, struct mohs_error *err)
 {
     struct source s;
     char *text = NULL;
-    mohs_status st = source_open(&s, dir, err);
+    mohs_status st = source_open(&s, dir, model, err);
     if (st >= 0)
         st = find(&s, &text, err);
     source_close(&s);
@@ -379,7 +389,7 @@ mohs_status tokenizer_load(const char *path, struct tokenizer **out,
     if (!dir_exists(path)) {
         RET_IF_ERR(from_file(path, &text, err));
     } else {
-        RET_IF_ERR(tokenizer_json_from_dir(path, &text, err));
+        RET_IF_ERR(tokenizer_json_from_dir(path, NULL, &text, err));
         if (!text)
             return mohs_fail(err, MOHS_E_IO,
                              "%s: no tokenizer.json, no vocab.json with "

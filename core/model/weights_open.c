@@ -201,7 +201,8 @@ static mohs_status parts_from_dir(struct mohs_weights *w, const char *dir,
     RET_IF_ERR(part_from_dir(dir, "preprocessor_config.json", CONFIG_MAX,
                              &w->preprocessor, err));
     return w->tokenizer ? MOHS_OK
-                        : tokenizer_json_from_dir(dir, &w->tokenizer, err);
+                        : tokenizer_json_from_dir(dir, w->config_json, &w->tokenizer,
+                                                  err);
 }
 
 /* ---- shards and directories -------------------------------------------- */
