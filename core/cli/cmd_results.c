@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "cli/cli.h"
+#include "report/report.h"
 #include "results/results.h"
 #include "results/compare.h"
 #include "results/robustness.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 
 enum { OPT_CSV = 256, OPT_VALUE, OPT_BASELINE, OPT_FIT, OPT_ONLY, OPT_AGAINST, OPT_BY,
-       OPT_BOOTSTRAP };
+       OPT_BOOTSTRAP, OPT_SVG };
 
 static const struct cli_option options[] = {
     { "out", 'o', "FILE", "merge: the file to make" },
@@ -26,8 +27,20 @@ static const struct cli_option options[] = {
     { "against", OPT_AGAINST, "ARM", "compare: the control" },
     { "by", OPT_BY, "AXIS", "compare: the axis that says which arm (arm)" },
     { "bootstrap", OPT_BOOTSTRAP, "N", "compare: resamples (1000)" },
+    { "svg", OPT_SVG, "FILE", "compare: the summary rows as a plot" },
     { 0 },
 };
+
+struct plot {
+    const char *against, *out;
+};
+
+static mohs_status draw(void *user, const struct compare_row *row, size_t n,
+                        struct mohs_error *err)
+{
+    const struct plot *p = user;
+    return report_forest(row, n, p->against, p->out, err);
+}
 
 static mohs_status each(struct cli *c,
                         mohs_status (*fn)(const char *path, bool json,
@@ -58,6 +71,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     const char *value, *out = NULL;
     struct robustness_options rob = { 0 };
     struct compare_options compare = { 0 };
+    struct plot plot = { 0 };
     uint64_t resamples = 1000;
     bool csv = false;
     int o;
@@ -69,6 +83,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
         case OPT_FIT: rob.fit = value; break;
         case OPT_ONLY: rob.only = value; break;
         case OPT_AGAINST: compare.against = value; break;
+        case OPT_SVG: plot.out = value; break;
         case OPT_BY: compare.by = value; break;
         case OPT_BOOTSTRAP:
             RET_IF_ERR(opt_u64(c, "bootstrap", value, 20, 1000000, &resamples, err));
@@ -96,6 +111,9 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
             return mohs_fail(err, MOHS_E_ARG,
                              "results compare: --against ARM is missing");
         compare.bootstrap = (uint32_t)resamples;
+        plot.against = compare.against;
+        if (plot.out)
+            return results_compared(c->args[1], &compare, draw, &plot, err);
         return results_compare(c->args[1], &compare, c->json, err);
     }
     if (!strcmp(word, "trust")) {
@@ -124,7 +142,7 @@ const struct cli_command command_results = {
         "robustness FILE [--value NAME] [--baseline MODEL] [--fit MODEL,...] "
         "[--only NAME,...] [--json]\n"
         "trust FILE [--value NAME] [--json]\n"
-        "compare FILE --against ARM [--by AXIS] [--bootstrap N] [--json]\n"
+        "compare FILE --against ARM [--by AXIS] [--bootstrap N] [--json | --svg FILE]\n"
         "merge FILE... --out FILE",
     .options = options,
     .words = "list show export diff robustness trust compare merge",
@@ -140,7 +158,8 @@ const struct cli_command command_results = {
         "gradients, AutoAttack no weaker than its members; exit code 1 when "
         "not) and gives the worst case over attacks. `compare` sets the arms of an experiment "
         "against a control: differences of mean hits with intervals from a "
-        "bootstrap over images and seeds, both paired. `merge` joins the files of "
+        "bootstrap over images and seeds, both paired; RR rows have what is kept of "
+        "the clean score. `merge` joins the files of "
         "shards and refuses cells that contradict each other.",
     .run = run,
 };

@@ -9,10 +9,14 @@
 #include <string.h>
 
 enum { SEED = 0 }; /* of the bootstrap */
+#define NONE SIZE_MAX
+static const char kept[] = "RR ";
 
 /* A cell: hits and queries of each column and image. */
 struct sums {
     const char *set, *arm, *seed, *condition, *group;
+    const char *family; /* or NULL */
+    size_t clean;       /* cell of the same arm and seed; NONE */
     struct hash128 hash;
     double *hit, *asked; /* n_columns * n_clusters */
     uint32_t n_columns, n_clusters;
@@ -91,6 +95,9 @@ static mohs_status take(void *user, const struct result_cell *cell,
     s.condition = attacked    ? joined(c->arena, cell, attack, " ")
                   : corrupted ? joined(c->arena, cell, severity, " ")
                               : "clean";
+    const char *family = result_axis(cell, "family");
+    s.family = family && *family ? arena_strdup(c->arena, family) : NULL;
+    s.clean = NONE;
     s.group = corrupted ? joined(c->arena, cell, corruption, " ") : s.condition;
     size_t i = 0;
     while (i < c->n && (strcmp(c->cell[i].set, s.set) || strcmp(c->cell[i].arm, s.arm) ||
@@ -173,8 +180,20 @@ static void pairs_add(struct pairs *p, size_t mine, size_t control, const char *
     p->v[p->n++] = (struct pair) { mine, control, s };
 }
 
+static bool is_kept(const char *condition)
+{
+    return !strncmp(condition, kept, sizeof kept - 1);
+}
+
 static bool in_row(const struct sums *s, const char *condition)
 {
+    if (is_kept(condition)) {
+        if (s->clean == NONE)
+            return false;
+        condition += sizeof kept - 1;
+    }
+    if (s->family && !strcmp(s->family, condition))
+        return true;
     bool clean = !strcmp(s->condition, "clean");
     bool corrupted = strcmp(s->group, s->condition) != 0;
     if (!strcmp(condition, "corruptions"))
@@ -203,15 +222,20 @@ static void pairs_find(const struct compare *c, const struct compare_row *row,
     }
 }
 
+static double value(const struct compare *c, const struct sums *s, bool kept_only)
+{
+    return kept_only ? 100 * s->score / c->cell[s->clean].score : s->score;
+}
+
 /* Means of both sides, the seeds weighted. */
-static void means(const struct compare *c, const struct pairs *p, const uint32_t *seeds,
-                  double *mine, double *control)
+static void means(const struct compare *c, const struct pairs *p, bool kept_only,
+                  const uint32_t *seeds, double *mine, double *control)
 {
     double a = 0, b = 0, n = 0;
     for (size_t i = 0; i < p->n; i++) {
         double w = seeds[p->v[i].seed];
-        a += w * c->cell[p->v[i].mine].score;
-        b += w * c->cell[p->v[i].control].score;
+        a += w * value(c, &c->cell[p->v[i].mine], kept_only);
+        b += w * value(c, &c->cell[p->v[i].control], kept_only);
         n += w;
     }
     *mine = n > 0 ? a / n : NAN;
@@ -234,6 +258,7 @@ static void row_make(struct compare *c, struct compare_row *row, const struct pa
     uint32_t *scratch = xcalloc(p->n_seeds + 1, sizeof *scratch);
     uint32_t *identity = xcalloc(p->n_seeds, sizeof *identity);
     double *d = xmalloc(bootstrap * sizeof *d);
+    bool kept_only = is_kept(row->condition);
     for (uint32_t i = 0; i < p->n_seeds; i++) {
         seeds[i] = 1;
         identity[i] = i;
@@ -251,7 +276,13 @@ static void row_make(struct compare *c, struct compare_row *row, const struct pa
             x->score = score(x, s->weight);
             y->score = score(y, s->weight);
         }
-        means(c, p, seeds, &mine, &control);
+        for (size_t i = 0; kept_only && i < p->n; i++)
+            for (int k = 0; k < 2; k++) {
+                size_t at = k ? p->v[i].mine : p->v[i].control;
+                struct sums *x = &c->cell[c->cell[at].clean];
+                x->score = score(x, s->weight);
+            }
+        means(c, p, kept_only, seeds, &mine, &control);
         if (b) {
             d[b - 1] = mine - control;
             continue;
@@ -271,9 +302,10 @@ static void row_make(struct compare *c, struct compare_row *row, const struct pa
 
 /* Appends the row unless nothing is paired in it. */
 static void try_row(struct compare *c, const struct compare_options *o,
-                    const struct sums *of, const char *condition)
+                    const struct sums *of, const char *condition, bool summary)
 {
-    struct compare_row row = { .set = of->set, .arm = of->arm, .condition = condition };
+    struct compare_row row = { .set = of->set, .arm = of->arm, .condition = condition,
+                               .summary = summary };
     struct pairs p = { 0 };
     for (size_t i = 0; i < c->n_rows; i++)
         if (!strcmp(c->row[i].set, row.set) && !strcmp(c->row[i].arm, row.arm) &&
@@ -305,12 +337,33 @@ static void try_row(struct compare *c, const struct compare_options *o,
 static void rows_of(struct compare *c, const struct compare_options *o,
                     const struct sums *of)
 {
-    try_row(c, o, of, "clean");
-    try_row(c, o, of, "corruptions");
-    try_row(c, o, of, "attacks");
+    try_row(c, o, of, "clean", true);
+    try_row(c, o, of, "corruptions", true);
+    try_row(c, o, of, "RR corruptions", true);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct sums *s = &c->cell[i];
+        if (!s->family || strcmp(s->arm, of->arm) || strcmp(s->set, of->set))
+            continue;
+        try_row(c, o, of, s->family, true);
+        try_row(c, o, of, arena_printf(c->arena, "%s%s", kept, s->family), true);
+    }
+    try_row(c, o, of, "attacks", true);
     for (size_t i = 0; i < c->n; i++)
         if (!strcmp(c->cell[i].arm, of->arm) && !strcmp(c->cell[i].set, of->set))
-            try_row(c, o, of, c->cell[i].group);
+            try_row(c, o, of, c->cell[i].group, false);
+}
+
+/* Each cell's clean one. */
+static void find_clean(struct compare *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->n; k++) {
+            const struct sums *a = &c->cell[i], *b = &c->cell[k];
+            if (!strcmp(b->condition, "clean") && strcmp(a->condition, "clean") &&
+                !strcmp(a->set, b->set) && !strcmp(a->arm, b->arm) &&
+                !strcmp(a->seed, b->seed) && b->n_columns)
+                c->cell[i].clean = k;
+        }
 }
 
 mohs_status compare_make(struct compare *c, struct results *r,
@@ -327,6 +380,7 @@ mohs_status compare_make(struct compare *c, struct results *r,
         found |= !strcmp(c->cell[i].arm, o->against);
         RET_IF_ERR(sums_read(r, &c->cell[i], err));
     }
+    find_clean(c);
     if (!found)
         return mohs_fail(err, MOHS_E_ARG, "no cell has %s '%.64s'", c->by, o->against);
     for (size_t i = 0; i < c->n; i++) {

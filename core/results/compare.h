@@ -6,7 +6,10 @@
  * both sides, so what they share cancels (paired cluster bootstrap).
  *
  * The score of a cell is the mean of its hit columns (in retrieval, mean
- * recall), in %. A seed counts when both arms have it for a condition.
+ * recall), in %. A seed counts when both arms have it for a condition. Where
+ * the clean cell is there too, rows "RR ..." have what is kept of its score,
+ * in %, the mean over the cells of a row. Cells with an axis "family" are also
+ * taken together by it.
  */
 #ifndef CORE_RESULTS_COMPARE_H
 #define CORE_RESULTS_COMPARE_H
@@ -21,7 +24,9 @@ struct compare_options {
 
 struct compare_row {
     const char *set, *arm;
-    const char *condition; /* "clean", "corruptions", "attacks", or one of them */
+    const char *condition; /* "clean", "corruptions", "attacks", a family, "RR"
+                              and one of these, or one corruption or attack */
+    bool summary;          /* of more than one corruption or attack, or clean */
     double mine, control, difference, low, high; /* % and points */
     uint32_t cells, seeds; /* conditions in the mean; seeds that both have */
 };
@@ -40,5 +45,10 @@ mohs_status compare_make(struct compare *c, struct results *r,
 /* CLI body: a table, or JSON, of one file on stdout. */
 mohs_status results_compare(const char *path, const struct compare_options *o,
                             bool json, struct mohs_error *err);
+/* Reads one file and hands the rows to `each`. */
+mohs_status results_compared(const char *path, const struct compare_options *o,
+                             mohs_status (*each)(void *user, const struct compare_row *row,
+                                                 size_t n, struct mohs_error *err),
+                             void *user, struct mohs_error *err);
 
 #endif

@@ -55,23 +55,45 @@ static void as_json(const struct compare_row *row, size_t n, const char *against
     str_add(b, "]\n");
 }
 
-mohs_status results_compare(const char *path, const struct compare_options *o,
-                            bool json, struct mohs_error *err)
+mohs_status results_compared(const char *path, const struct compare_options *o,
+                             mohs_status (*each)(void *user, const struct compare_row *row,
+                                                 size_t n, struct mohs_error *err),
+                             void *user, struct mohs_error *err)
 {
     struct results *r = NULL;
     struct compare *c = compare_new();
     const struct compare_row *row = NULL;
-    struct str b = { 0 };
     size_t n = 0;
     mohs_status st;
     OUT_IF_ERR(results_open_readonly(path, &r, err));
     OUT_IF_ERR(compare_make(c, r, o, &row, &n, err));
-    str_add(&b, "");
-    (json ? as_json : as_text)(row, n, o->against, &b);
-    st = print_out(&b, err);
+    st = each(user, row, n, err);
 out:
-    str_free(&b);
     compare_free(c);
     results_close(r);
     return st;
+}
+
+struct printing {
+    const char *against;
+    bool json;
+};
+
+static mohs_status print_rows(void *user, const struct compare_row *row, size_t n,
+                              struct mohs_error *err)
+{
+    const struct printing *p = user;
+    struct str b = { 0 };
+    str_add(&b, "");
+    (p->json ? as_json : as_text)(row, n, p->against, &b);
+    mohs_status st = print_out(&b, err);
+    str_free(&b);
+    return st;
+}
+
+mohs_status results_compare(const char *path, const struct compare_options *o,
+                            bool json, struct mohs_error *err)
+{
+    struct printing p = { o->against, json };
+    return results_compared(path, o, print_rows, &p, err);
 }

@@ -112,7 +112,14 @@ START_TEST(one_seed)
     cell("new", "1", NULL, NULL, "fgsm", 0.6, 0); // the control lacks it
     cell("other", NULL, NULL, NULL, NULL, 0.1, 0); // no arm
     make("control");
-    ck_assert_uint_eq(n_rows, 5); // clean, corruptions, attacks, fog, pgd
+    // clean, corruptions, what is kept under them, attacks, fog, pgd
+    ck_assert_uint_eq(n_rows, 6);
+    const struct compare_row *rr = row("new", "RR corruptions");
+    ck_assert_double_eq_tol(rr->mine, 50 * (0.65 + 0.5) / 0.7, 1e-9);
+    ck_assert_double_eq_tol(rr->control, 50 * (0.6 + 0.4) / 0.8, 1e-9);
+    ck_assert(rr->summary && !row("new", "fog")->summary);
+    ck_assert_double_gt(rr->low, 5); // 19.6 with a standard error of about 4
+    ck_assert_double_lt(rr->high, 35);
     ck_assert_double_eq_tol(row("new", "clean")->difference, -10, 1e-9);
     ck_assert_double_eq_tol(row("new", "clean")->mine, 70, 1e-9);
     ck_assert_double_eq_tol(row("new", "clean")->control, 80, 1e-9);

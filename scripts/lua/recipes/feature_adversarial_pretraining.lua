@@ -46,7 +46,7 @@ local scales = {
             width = 128, image_layers = 3, text_layers = 2, seeds = 1, vocab = 2048 },
   study = { train = 20000, val = 1000, test = 500, steps = 240, batch = 64,
             width = 96, image_layers = 3, text_layers = 2, seeds = 3, vocab = 2048,
-            lr = 5e-4, warm = { steps = 900, batch = 96, warmup = 60 } },
+            lr = 5e-4, attacked = 100, warm = { steps = 900, batch = 96, warmup = 60 } },
   full  = { train = 20000, val = 1000, test = 1000, steps = 2400, batch = 256,
             width = 192, image_layers = 4, text_layers = 3, seeds = 3, vocab = 2048 },
 }
@@ -106,12 +106,16 @@ for name in (args.arms == "all" and table.concat(order, ",") or args.arms):gmatc
   arms[#arms + 1] = { name = name, adversary = arm.adversary, steps = arm.steps or s.steps }
 end
 
-local sets = { none = {}, quick = { "quick" }, all = { "common", "extra", "text" } }
+-- A family is what `mohs results compare` takes together.
+local sets = { none = {}, quick = { { "quick", "common" } },
+               all = { { "common", "common" }, { "extra", "held out" }, { "text", "texts" } } }
 if not sets[args.evaluate] then
   error("evaluate must be quick, all or none, not " .. args.evaluate)
 end
+-- Attacks cost more, so they see the first `attacked` pictures.
+local attacked = split("test", s.attacked or s.test)
 local attacks = args.evaluate ~= "all" and {} or {
-  mohs.attack("pgd", { eps = "1/255", steps = 20 }),
+  mohs.attack("pgd", { eps = "1/255", steps = 10 }),
   mohs.attack("apgd", { eps = "1/255", steps = 20 }),
   mohs.attack("square", { eps = "1/255", queries = 200 }),
   mohs.attack("feature_pgd", { tap = "image.patch", eps = 0.1, steps = 10 }),
@@ -151,13 +155,13 @@ for seed = 1, seeds do
       local axes = { arm = arm.name, seed = tostring(seed) }
       mohs.cell { model = model, data = test, metric = retrieval, axes = axes }
       for _, set in ipairs(sets[args.evaluate]) do
-        for c in mohs.each(mohs.corruptions[set], 1, 5) do
+        for c in mohs.each(mohs.corruptions[set[1]], 1, 5) do
           mohs.cell { model = model, data = test, metric = retrieval, corruption = c,
-                      axes = axes }
+                      axes = { arm = arm.name, seed = tostring(seed), family = set[2] } }
         end
       end
       for _, a in ipairs(attacks) do
-        mohs.cell { model = model, data = test, metric = retrieval, attack = a,
+        mohs.cell { model = model, data = attacked, metric = retrieval, attack = a,
                     axes = axes }
       end
     end
