@@ -43,7 +43,8 @@ class Reference:
     """What a case returns.
 
     what       reference and version, "open_clip 3.3.0"
-    path       the file or directory that mohs opens
+    path       the file or directory that mohs opens; file: what the table
+               calls it, when it is not that
     size       (height, width) of its pixels; mean, std of three channels
     image      normalised pixels [n, 3, h, w] -> embeddings, differentiable
     text       (tokens, hook) -> embeddings; hook(x) must be called on the
@@ -63,6 +64,7 @@ class Reference:
 
     def __init__(self, **k):
         self.text = self.preprocess = self.tokenize = self.plugin = None
+        self.file = None
         self.mean, self.std = (0, 0, 0), (1, 1, 1)
         self.scale, self.bias, self.n, self.grad = 1.0, 0.0, 2, True
         self.classifier = False
@@ -223,6 +225,8 @@ def run_case(name, build, where):
 
 def describe_path(ref, where):
     p = pathlib.Path(ref.path)
+    if ref.file:
+        return f"`{ref.file}`"
     return f"`{p.relative_to(where)}`" + ("/" if p.is_dir() else "")
 
 
@@ -271,7 +275,7 @@ def main():
     p.add_argument("--docs", action="store_true")
     p.add_argument("build", nargs="?", type=pathlib.Path)
     p.add_argument("case", nargs="*")
-    o = p.parse_args()
+    o = p.parse_intermixed_args()
     if o.list or not o.build:
         for name, (family, _) in CASES.items():
             print(f"{family:12} {name}")

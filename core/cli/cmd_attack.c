@@ -11,7 +11,7 @@
 #include "eval/guard.h"
 #include "eval/victim.h"
 
-enum { OPT_MODEL = 256, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN };
+enum { OPT_MODEL = 256, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN, OPT_SET, SETTINGS_MAX = 32 };
 
 static const struct cli_option options[] = {
     { "attack", 'a', "NAME", "the attack; its parameters follow as key=value" },
@@ -20,11 +20,14 @@ static const struct cli_option options[] = {
     { "out", OPT_OUT, "DIR", "writes DIR/<stem>.<attack>.png" },
     { "seed", OPT_SEED, "N", "seed of random starts (0)" },
     { "plugin", OPT_PLUGIN, "ID", "model plugin (default: the one that knows it)" },
+    { "set", OPT_SET, "NAME=VALUE", "a parameter of the model plugin; repeatable" },
     { NULL, 0, NULL, NULL },
 };
 
 struct job {
     const char *attack, *model, *texts, *out, *plugin;
+    const char *settings[SETTINGS_MAX + 1];
+    size_t n_settings;
     uint64_t seed;
     char **image;
     uint32_t n;
@@ -50,6 +53,11 @@ static mohs_status read_options(struct cli *c, struct job *j, struct mohs_error 
         case OPT_TEXTS: j->texts = v; break;
         case OPT_OUT: j->out = v; break;
         case OPT_PLUGIN: j->plugin = v; break;
+        case OPT_SET:
+            if (j->n_settings == SETTINGS_MAX)
+                return mohs_fail(err, MOHS_E_ARG, "more than %d --set", SETTINGS_MAX);
+            j->settings[j->n_settings++] = v;
+            break;
         default: RET_IF_ERR(opt_u64(c, "seed", v, 0, UINT64_MAX, &j->seed, err));
         }
     }
@@ -262,7 +270,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     OUT_IF_ERR(cli_registry(c, &r, err));
     OUT_IF_ERR(registry_find(r, MOHS_KIND_ATTACK, j.attack, &j.item, err));
     OUT_IF_ERR(read_args(c, &j, err));
-    OUT_IF_ERR(encoder_open(r, j.plugin, j.model, &j.encoder, err));
+    OUT_IF_ERR(encoder_open_with(r, j.plugin, j.model, j.settings, &j.encoder, err));
     OUT_IF_ERR(load(&j, err));
     st = attack(c, &j, r, err);
 out:

@@ -10,8 +10,8 @@
 #include "cli/session.h"
 #include "eval/encoder.h"
 
-enum { OPT_MODEL = 256, OPT_IMAGES, OPT_TEXTS, OPT_OUT, OPT_TAP, OPT_RAW, OPT_PLUGIN,
-       OPT_MEMORY, OPT_BATCH, CHUNK = 64 };
+enum { OPT_MODEL = 256, OPT_IMAGES, OPT_TEXTS, OPT_OUT, OPT_TAP, OPT_RAW, OPT_PLUGIN, OPT_SET,
+       OPT_MEMORY, OPT_BATCH, CHUNK = 64, SETTINGS_MAX = 32 };
 
 static const struct cli_option options[] = {
     { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a .safetensors file" },
@@ -21,6 +21,7 @@ static const struct cli_option options[] = {
     { "tap", OPT_TAP, "NAME", "activations at a tap instead of the embedding" },
     { "raw", OPT_RAW, NULL, "do not L2-normalise" },
     { "plugin", OPT_PLUGIN, "ID", "model plugin (default: the one that knows it)" },
+    { "set", OPT_SET, "NAME=VALUE", "a parameter of the model plugin; repeatable" },
     { "memory", OPT_MEMORY, "SIZE", "device memory for one graph (1G)" },
     { "micro-batch", OPT_BATCH, "N", "samples on the device at once" },
     { NULL, 0, NULL, NULL },
@@ -28,6 +29,8 @@ static const struct cli_option options[] = {
 
 struct embed {
     const char *model, *texts, *out, *tap, *plugin;
+    const char *settings[SETTINGS_MAX + 1];
+    size_t n_settings;
     bool raw;
     uint64_t memory, batch;
     char **image;
@@ -174,6 +177,11 @@ static mohs_status read_options(struct cli *c, struct embed *e, struct mohs_erro
         case OPT_TAP: e->tap = v; break;
         case OPT_RAW: e->raw = true; break;
         case OPT_PLUGIN: e->plugin = v; break;
+        case OPT_SET:
+            if (e->n_settings == SETTINGS_MAX)
+                return mohs_fail(err, MOHS_E_ARG, "more than %d --set", SETTINGS_MAX);
+            e->settings[e->n_settings++] = v;
+            break;
         case OPT_MEMORY: RET_IF_ERR(opt_bytes(c, "memory", v, &e->memory, err)); break;
         default: RET_IF_ERR(opt_u64(c, "micro-batch", v, 1, 65536, &e->batch, err));
         }
@@ -195,7 +203,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     mohs_status st;
     OUT_IF_ERR(read_options(c, &e, err));
     OUT_IF_ERR(cli_registry(c, &r, err));
-    OUT_IF_ERR(encoder_open(r, e.plugin, e.model, &enc, err));
+    OUT_IF_ERR(encoder_open_with(r, e.plugin, e.model, e.settings, &enc, err));
     encoder_limits(enc, e.memory, (uint32_t)e.batch);
     bool text_tap = e.tap && !strncmp(e.tap, "text.", 5);
     if (e.n_images && !text_tap)

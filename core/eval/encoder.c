@@ -82,8 +82,41 @@ static void set_hashes(struct encoder *e)
     e->text_hash = hasher_end(h);
 }
 
+/* The plugin's parameters, from "name=value". */
+static mohs_status set_params(struct encoder *e, const char *const *settings,
+                              struct mohs_error *err)
+{
+    e->params_struct = item_params_new(e->item);
+    for (; settings && *settings; settings++) {
+        const char *eq = strchr(*settings, '=');
+        if (!eq)
+            return mohs_fail(err, MOHS_E_ARG, "%s: '%.80s' is not NAME=VALUE",
+                             e->item->item->id, *settings);
+        char *name = xasprintf("%.*s", (int)(eq - *settings), *settings);
+        mohs_status st = item_param_set_text(e->item, e->params_struct, name,
+                                             eq + 1, err);
+        free(name);
+        RET_IF_ERR(st);
+    }
+    return MOHS_OK;
+}
+
+/* A checkpoint without a tokenizer still encodes pictures. */
+static mohs_status open_tokenizer(struct encoder *e, struct mohs_error *err)
+{
+    return weights_tokenizer(e->weights)
+               ? tokenizer_open(e->weights, &e->tokenizer, err) : MOHS_OK;
+}
+
 mohs_status encoder_open(struct registry *r, const char *id, const char *path,
                          struct encoder **out, struct mohs_error *err)
+{
+    return encoder_open_with(r, id, path, NULL, out, err);
+}
+
+mohs_status encoder_open_with(struct registry *r, const char *id,
+                              const char *path, const char *const *settings,
+                              struct encoder **out, struct mohs_error *err)
 {
     struct encoder *e = xcalloc(1, sizeof *e);
     mohs_status st;
@@ -92,7 +125,7 @@ mohs_status encoder_open(struct registry *r, const char *id, const char *path,
     OUT_IF_ERR(weights_open(path, &e->weights, err));
     OUT_IF_ERR(find_plugin(e, id, err));
     e->ops = e->item->item->ops;
-    e->params_struct = item_params_new(e->item);
+    OUT_IF_ERR(set_params(e, settings, err));
     st = e->ops->create(registry_host(r), e->params_struct, e->weights, &e->self,
                         err);
     scratch_reset();
@@ -104,7 +137,7 @@ mohs_status encoder_open(struct registry *r, const char *id, const char *path,
     if (info->towers & MOHS_TOWER_IMAGE)
         OUT_IF_ERR(preprocess_from(e->weights, info, &e->pre, err));
     if (info->towers & MOHS_TOWER_TEXT)
-        OUT_IF_ERR(tokenizer_open(e->weights, &e->tokenizer, err));
+        OUT_IF_ERR(open_tokenizer(e, err));
     set_hashes(e);
     *out = e;
     e = NULL;
@@ -461,7 +494,11 @@ mohs_status encoder_tokens(struct encoder *e, uint32_t n,
 {
     uint32_t context = encoder_info(e)->context_length;
     if (!e->tokenizer)
-        return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: the model has no text tower",
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         encoder_info(e)->towers & MOHS_TOWER_TEXT
+                             ? "%s: no tokenizer is beside it (tokenizer.json, or "
+                               "vocab.json and merges.txt)"
+                             : "%s: the model has no text tower",
                          e->path);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at;

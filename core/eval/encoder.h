@@ -20,6 +20,10 @@ struct encoder;
  * NULL, with the plugin whose probe() is surest. No device is opened yet. */
 mohs_status encoder_open(struct registry *r, const char *id, const char *path,
                          struct encoder **out, struct mohs_error *err);
+/* The same with the plugin's parameters: NULL-terminated "name=value". */
+mohs_status encoder_open_with(struct registry *r, const char *id,
+                              const char *path, const char *const *settings,
+                              struct encoder **out, struct mohs_error *err);
 void encoder_close(struct encoder *e);
 
 const struct mohs_model_info *encoder_info(const struct encoder *e);

@@ -88,11 +88,11 @@ void eval_close(struct eval *e)
 }
 
 mohs_status eval_add_model(struct eval *e, const char *id, const char *path,
-                           const char *label, struct eval_model **out,
-                           struct mohs_error *err)
+                           const char *label, const char *const *settings,
+                           struct eval_model **out, struct mohs_error *err)
 {
     struct encoder *enc;
-    RET_IF_ERR(encoder_open(e->registry, id, path, &enc, err));
+    RET_IF_ERR(encoder_open_with(e->registry, id, path, settings, &enc, err));
     encoder_limits(enc, e->o.memory_bytes, e->o.micro_batch);
     struct eval_model *m = xcalloc(1, sizeof *m);
     m->encoder = enc;

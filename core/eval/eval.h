@@ -60,10 +60,11 @@ struct eval_item {
 /* Named things a recipe makes; owned by the eval. */
 struct eval_model;
 struct eval_data;
-/* label NULL: the file's stem. Weights are opened now, nothing is run. */
+/* label NULL: the file's stem. settings: as of encoder_open_with, or NULL.
+ * Weights are opened now, nothing is run. */
 mohs_status eval_add_model(struct eval *e, const char *id, const char *path,
-                           const char *label, struct eval_model **out,
-                           struct mohs_error *err);
+                           const char *label, const char *const *settings,
+                           struct eval_model **out, struct mohs_error *err);
 /* Takes d. label NULL: its name. */
 struct eval_data *eval_add_data(struct eval *e, struct dataset *d,
                                 const char *label);

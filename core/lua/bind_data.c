@@ -141,10 +141,37 @@ static int data_text(lua_State *L)
     return 1;
 }
 
-/* model([id,] {weights=, [label=]}) -> model  [-2, +1, e] */
+enum { SETTINGS_MAX = 32 };
+
+/* All other fields of the table at t as "name=value", anchored on the stack. */
+static void push_settings(lua_State *L, int t, const char *settings[SETTINGS_MAX + 1])
+{
+    size_t n = 0;
+    luaL_checkstack(L, SETTINGS_MAX + 8, "model");
+    int names = lua_gettop(L) + 1;
+    lua_pushnil(L);
+    while (lua_next(L, t)) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_istable(L, -1) ||
+            lua_isfunction(L, -1))
+            luaL_error(L, "model: fields are names with plain values");
+        const char *key = lua_tostring(L, -2);
+        if (strcmp(key, "weights") && strcmp(key, "label")) {
+            if (n == SETTINGS_MAX)
+                luaL_error(L, "model: more than %d parameters", SETTINGS_MAX);
+            lua_pushfstring(L, "%s=%s", key, luaL_tolstring(L, -1, NULL));
+            settings[n++] = lua_tostring(L, -1);
+            lua_insert(L, names++);
+            lua_pop(L, 1); // of luaL_tolstring
+        }
+        lua_pop(L, 1);
+    }
+    settings[n] = NULL;
+}
+
+/* model([id,] {weights=, [label=,] [parameter=..]}) -> model  [-2, +1, e] */
 static int l_model(lua_State *L)
 {
-    static const char *const known[] = { "weights", "label", NULL };
+    const char *settings[SETTINGS_MAX + 1];
     struct mohs_error err = MOHS_ERROR_INIT;
     const char *id = NULL;
     if (lua_type(L, 1) == LUA_TSTRING) {
@@ -156,14 +183,15 @@ static int l_model(lua_State *L)
         lua_insert(L, 1);
     }
     luaL_checktype(L, 2, LUA_TTABLE);
-    check_fields(L, 2, "model", known);
+    push_settings(L, 2, settings);
     const char *weights = field_string(L, 2, "weights", NULL);
     const char *label = field_string(L, 2, "label", NULL);
     if (!weights)
         return luaL_error(L, "model: field 'weights' is needed");
     weights = push_path(L, weights, true);
     struct eval_model **u = lua_newuserdatauv(L, sizeof *u, 0);
-    if (eval_add_model(host_of(L)->eval, id, weights, label, u, &err) < 0)
+    if (eval_add_model(host_of(L)->eval, id, weights, label, settings, u,
+                       &err) < 0)
         return raise(L, &err);
     luaL_setmetatable(L, MODEL_META);
     return 1;

@@ -42,6 +42,8 @@ const char *weights_path(const struct mohs_weights *w);
 const char *weights_config(const struct mohs_weights *w);
 const char *weights_tokenizer(const struct mohs_weights *w);
 const char *weights_preprocessor(const struct mohs_weights *w);
+/* The object at the top of the configuration, or NULL. Borrowed. */
+const struct json_t *weights_object(const struct mohs_weights *w, const char *key);
 /* Writes one self-contained safetensors file, atomically. f16: store
  * matrices as half. `meta`: further metadata pairs, NULL-terminated
  * key, value, key, value. */

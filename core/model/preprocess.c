@@ -2,7 +2,8 @@
 /*
  * preprocessor_config.json as the image processors of CLIP and SigLIP write
  * it: resize by the shorter edge or to a fixed size, centre crop, scale, mean
- * and deviation. The pixels are those of Pillow.
+ * and deviation; or open_clip's preprocess_cfg. The pixels are those of
+ * Pillow.
  */
 #include "config.h"
 
@@ -197,6 +198,47 @@ static mohs_status read_all(const struct reader *r, const struct mohs_model_info
     return read_norm(r, p);
 }
 
+/* ---- open_clip ---------------------------------------------------------- */
+
+/* open_clip's preprocess_cfg: {size, mode, mean, std, interpolation,
+ * resize_mode, fill_color}, what its image_transform does when not training.
+ * An absent size is the model's. */
+static mohs_status read_open_clip(const struct reader *r,
+                                  const struct mohs_model_info *info,
+                                  struct preprocess *p)
+{
+    static const struct {
+        const char *name;
+        enum image_filter filter;
+    } filters[] = { { "bicubic", FILTER_BICUBIC }, { "bilinear", FILTER_BILINEAR },
+                    { "random", FILTER_BICUBIC } };
+    const json_t *by = field(r, "interpolation"), *mode = field(r, "resize_mode");
+    const char *s = by ? json_string_value(by) : "bicubic";
+    size_t i = 0, n = sizeof filters / sizeof *filters;
+    RET_IF_ERR(read_three(r, "mean", p->mean));
+    RET_IF_ERR(read_three(r, "std", p->std));
+    for (int k = 0; k < 3; k++)
+        if (!(p->std[k] > 0) || !isfinite(p->std[k]) || !isfinite(p->mean[k]))
+            return bad(r, "std", "three positive numbers");
+    while (i < n && (!s || strcmp(s, filters[i].name)))
+        i++;
+    if (i == n)
+        return bad(r, "interpolation", "bicubic or bilinear");
+    p->filter = filters[i].filter;
+    s = mode ? json_string_value(mode) : "shortest";
+    if (s && !strcmp(s, "squash")) {
+        p->resize_shortest = 0;
+        p->resize_height = info->image_height;
+        p->resize_width = info->image_width;
+        p->center_crop = false;
+    } else if (!s || strcmp(s, "shortest")) {
+        return bad(r, "resize_mode", "shortest or squash");
+    } else if (info->image_height != info->image_width) {
+        return bad(r, "resize_mode", "squash, as the pictures are not square");
+    }
+    return MOHS_OK;
+}
+
 mohs_status preprocess_from(const struct mohs_weights *w,
                             const struct mohs_model_info *info,
                             struct preprocess *out, struct mohs_error *err)
@@ -212,10 +254,15 @@ mohs_status preprocess_from(const struct mohs_weights *w,
     out->center_crop = true;
     memcpy(out->mean, CLIP_MEAN, sizeof out->mean);
     memcpy(out->std, CLIP_STD, sizeof out->std);
-    if (!text)
-        return MOHS_OK;
     if (!name)
         name = "model";
+    const json_t *of_clip = weights_object(w, "preprocess_cfg");
+    if (!text && of_clip) {
+        struct reader r = { of_clip, name, err };
+        return read_open_clip(&r, info, out);
+    }
+    if (!text)
+        return MOHS_OK;
     json_error_t je;
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &je);
     struct reader r = { o, name, err };

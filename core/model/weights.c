@@ -214,6 +214,12 @@ const char *weights_meta(const struct mohs_weights *w, const char *key)
     return json_string_value(json_object_get(w->meta, key));
 }
 
+const json_t *weights_object(const struct mohs_weights *w, const char *key)
+{
+    const json_t *j = json_object_get(w->config_json, key);
+    return json_is_object(j) ? j : NULL;
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct wtensor *const *ta = a, *const *tb = b;

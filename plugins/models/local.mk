@@ -1,8 +1,9 @@
 models_LTLIBRARIES += plugins/models/clip/clip.la
-plugins_models_clip_clip_la_SOURCES = %D%/clip/clip.c
-plugins_models_clip_clip_la_CPPFLAGS = -I$(srcdir)/core/include
+plugins_models_clip_clip_la_SOURCES = %D%/clip/clip.c %D%/clip/clip.h \
+	%D%/clip/clip_config.c %D%/clip/clip_names.h
+plugins_models_clip_clip_la_CPPFLAGS = $(MODEL_CPPFLAGS)
 plugins_models_clip_clip_la_LDFLAGS = $(MODULE_FLAGS)
-plugins_models_clip_clip_la_LIBADD = -lm
+plugins_models_clip_clip_la_LIBADD = plugins/models/libfamilies.la -lm
 
 # What several families are made of, linked into each.
 MODEL_CPPFLAGS = -I$(srcdir)/core/include -I$(srcdir)/plugins/models

@@ -106,8 +106,9 @@ function mohs.args(defaults) end
 function mohs.log(text) end
 
 ---Opens a checkpoint; without an id, the plugin that recognises it is taken.
----@param id_or_options string|{ weights: string, label?: string }
----@param options? { weights: string, label?: string }
+---Further fields are the plugin's parameters (`mohs info clip`).
+---@param id_or_options string|{ weights: string, label?: string, [string]: any }
+---@param options? { weights: string, label?: string, [string]: any }
 ---@return mohs.Model
 function mohs.model(id_or_options, options) end
 ---@param id string

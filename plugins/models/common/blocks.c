@@ -9,7 +9,7 @@
 /* Standard deviations of OpenAI's initialisation (CLIP, appendix). */
 static float branch_std(const struct tower *t)
 {
-    return 1 / sqrtf(2 * (float)t->width * (float)t->layers);
+    return 1 / sqrtf((float)t->width) / sqrtf(2 * (float)t->layers);
 }
 
 static struct mohs_tensor *project(struct net *n, struct mohs_tensor *y,

@@ -20,8 +20,9 @@ enum { CONFIG_NAME = 160 };
  */
 struct rename {
     const char *name, *source;
-    uint32_t part, parts; /* 0, 0: all rows */
+    uint32_t part, parts; /* 0, 0: all rows; RENAME_TURNED: transposed */
 };
+#define RENAME_TURNED UINT32_MAX /* in `parts`: the file has [in, out] */
 /* The file's name of parameter `name`, in `source`; returns the entry, or
  * NULL when it is `name` itself. */
 const struct rename *rename_find(const struct rename *map, const char *name,

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- walks ---- */
@@ -41,19 +42,40 @@ mohs_status net_check(net_walk walk, const void *model, uint32_t towers,
                     c->err);
 }
 
+/* The tensors that a model reads, to look others up among them. */
 struct used {
     const struct config *c;
-    const char *name; /* of a tensor */
-    int found;
+    char **v;
+    size_t n, cap;
 };
 
-static mohs_status find_use(void *user, const struct mohs_weight_spec *s,
+static mohs_status note_use(void *user, const struct mohs_weight_spec *s,
                             struct mohs_error *err)
 {
     struct used *u = user;
-    (void)err;
-    u->found |= !strcmp(s->source ? s->source : s->name, u->name);
-    return MOHS_OK;
+    const char *name = s->source ? s->source : s->name;
+    mohs_status st = u->c->api->fits(u->c->w, s, err);
+    if (st >= 0 && u->n == u->cap) {
+        size_t cap = u->cap ? 2 * u->cap : 256;
+        char **v = realloc(u->v, cap * sizeof *v);
+        if (!v)
+            return mohs_fail(err, MOHS_E_NOMEM, "no memory");
+        u->v = v;
+        u->cap = cap;
+    }
+    if (st < 0)
+        return st;
+    size_t size = strlen(name) + 1;
+    u->v[u->n] = malloc(size);
+    if (!u->v[u->n])
+        return mohs_fail(err, MOHS_E_NOMEM, "no memory");
+    memcpy(u->v[u->n++], name, size);
+    return st;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static int starts_with_one(const char *name, const char *const *prefixes)
@@ -67,19 +89,22 @@ static int starts_with_one(const char *name, const char *const *prefixes)
 mohs_status net_check_whole(net_walk walk, const void *model, uint32_t towers,
                             const struct config *c, const char *const *prefixes)
 {
-    mohs_status st = net_check(walk, model, towers, c);
     struct used u = { .c = c };
-    for (uint32_t i = 0; st >= 0 && (u.name = c->api->name(c->w, i)); i++) {
-        if (!starts_with_one(u.name, prefixes) ||
-            strstr(u.name, "position_ids"))
+    const char *name;
+    mohs_status st = net_list(walk, model, towers, c->map, note_use, &u, c->err);
+    if (u.n)
+        qsort(u.v, u.n, sizeof *u.v, by_bytes);
+    for (uint32_t i = 0; st >= 0 && (name = c->api->name(c->w, i)); i++) {
+        if (!starts_with_one(name, prefixes) || strstr(name, "position_ids"))
             continue;
-        u.found = 0;
-        st = net_list(walk, model, towers, c->map, find_use, &u, c->err);
-        if (st >= 0 && !u.found)
+        if (!u.n || !bsearch(&name, u.v, u.n, sizeof *u.v, by_bytes))
             st = mohs_fail(c->err, MOHS_E_FORMAT,
                            "%s: tensor %s has no place in this model",
-                           c->api->path(c->w), u.name);
+                           c->api->path(c->w), name);
     }
+    for (size_t i = 0; i < u.n; i++)
+        free(u.v[i]);
+    free(u.v);
     return st;
 }
 
@@ -119,7 +144,9 @@ static struct mohs_tensor *param(struct net *n, const char *name, uint32_t init,
     memcpy(s.dims, dims, n_dims * sizeof *dims);
     if (r)
         s.source = source;
-    if (r && r->parts) {
+    if (r && r->parts == RENAME_TURNED) {
+        s.source_flags = MOHS_SOURCE_TRANSPOSED;
+    } else if (r && r->parts) {
         s.source_rows = r->parts * dims[0];
         s.source_first = r->part * dims[0];
     }
