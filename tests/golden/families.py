@@ -41,7 +41,7 @@ def randomise(model, seed, scale=1.0):
                 x = scale * x / (p.numel() / p.shape[0]) ** 0.5
             p.copy_(x.half().float())
         for name, b in model.named_buffers():
-            if b.is_floating_point():
+            if b.is_floating_point() and not name.endswith("attn_mask"):
                 x = torch.rand(b.shape, generator=g) + 0.5
                 b.copy_(x.half().float())
     return model.double().eval()
@@ -174,6 +174,59 @@ def siglip_open_clip():
           case)
 
 
+# ---- CLIP in the names of OpenAI and open_clip --------------------------------
+
+def clip(name, vision, text, custom=False, extra=None, configured=True, **k):
+    """open_clip's CLIP or CustomTextCLIP. Texts are read at their largest
+    token, the last of the vocabulary."""
+    from open_clip.model import CLIP, CustomTextCLIP
+    text = dict(dict(context_length=6, vocab_size=20, width=12, layers=2), **text)
+    vision = dict(dict(image_size=8, patch_size=4, width=16, layers=2), **vision)
+    cls = CustomTextCLIP if custom else CLIP
+    model = randomise(cls(embed_dim=8, vision_cfg=vision, text_cfg=text, **k), 6)
+    case = Case(7)
+    px = case.pixels(2, 8)
+    case.output("image", unit(model.encode_image(px)), px)
+    tk = case.tokens(3, 6, 20, end=19)
+    box = []
+    tower = model.text if custom else model
+    tower.transformer.register_forward_pre_hook(lambda _m, a: box.append(a[0]))
+    y = unit(model.encode_text(tk))
+    case.output("text", y, box[0])
+    config = dict(model_cfg=dict(embed_dim=8, vision_cfg=vision, text_cfg=text,
+                                 **k)) if configured else {}
+    write(name, config, {**state(model), **(extra or {})}, case)
+
+
+def clip_openai():
+    """No configuration: shapes, and the numbers of OpenAI's archives."""
+    numbers = dict(input_resolution=8, context_length=6, vocab_size=20)
+    clip("clip_openai", dict(head_width=16), dict(heads=1), quick_gelu=True,
+         extra={n: torch.tensor(float(x)) for n, x in numbers.items()},
+         configured=False)
+
+
+def clip_open_clip():
+    """Heads, MLP widths and layer scale of the configuration."""
+    clip("clip_open_clip", dict(head_width=4, mlp_ratio=1.5, ls_init_value=0.1),
+         dict(heads=3, mlp_ratio=2.5))
+
+
+def clip_clipa():
+    """No first norm, no mask, mean of patches then norm, last token."""
+    clip("clip_clipa", dict(head_width=8, no_ln_pre=True, pool_type="avg",
+                            final_ln_after_pool=True),
+         dict(heads=2, no_causal_mask=True, pool_type="last"), custom=True)
+
+
+def clip_pools():
+    """Norm then mean of patches, the first token, a tanh GELU, an epsilon."""
+    clip("clip_pools", dict(head_width=8, pool_type="avg",
+                            act_kwargs=dict(approximate="tanh"),
+                            norm_kwargs=dict(eps=1e-3)),
+         dict(heads=2, pool_type="first"), custom=True)
+
+
 # ---- ViT and DeiT -----------------------------------------------------------
 
 def classifier(name, config, model, size, weights=None):
@@ -263,8 +316,9 @@ def blip():
 
 
 CASES = {f.__name__: f for f in (
-    siglip, siglip_open_clip, vit_timm, vit_deit_distilled,
-    vit_deit3_registers, vit_torchvision, vit_transformers, blip)}
+    siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
+    clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
+    vit_torchvision, vit_transformers, blip)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

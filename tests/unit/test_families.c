@@ -20,6 +20,10 @@ static const struct {
 } golden[] = {
     { "siglip", "siglip" },
     { "siglip_open_clip", "siglip" },
+    { "clip_openai", "clip" },
+    { "clip_open_clip", "clip" },
+    { "clip_clipa", "clip" },
+    { "clip_pools", "clip" },
     { "vit_timm", "vit" },
     { "vit_deit_distilled", "vit" },
     { "vit_deit3_registers", "vit" },

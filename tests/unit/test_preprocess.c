@@ -49,6 +49,54 @@ static mohs_status from(const char *json, uint32_t side, struct preprocess *p,
     return st;
 }
 
+static mohs_status from_open_clip(const char *cfg, struct preprocess *p,
+                                  struct mohs_error *e)
+{
+    struct mohs_weights *w = NULL;
+    struct mohs_model_info info = { .image_height = 8, .image_width = 8 };
+    char *config = xasprintf("{\"preprocess_cfg\": %s}", cfg);
+    mohs_status st = weights_new(config, NULL, NULL, &w, e);
+    if (st >= 0)
+        st = preprocess_from(w, &info, p, e);
+    weights_close(w);
+    free(config);
+    return st;
+}
+
+START_TEST(open_clip)
+{
+    static const struct {
+        const char *cfg, *text;
+    } wrong[] = {
+        { "{\"interpolation\": \"cubic\"}", "interpolation" },
+        { "{\"interpolation\": 3}", "interpolation" },
+        { "{\"resize_mode\": \"longest\"}", "resize_mode" },
+        { "{\"std\": [1, 0, 1]}", "std" },
+        { "{\"mean\": [1, 0]}", "mean" },
+    };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct preprocess p;
+    ck_assert_msg(from_open_clip("{\"size\": 8, \"mode\": \"RGB\", \"mean\": "
+                                 "[0.5, 0.25, 0.75], \"std\": [1, 2, 4], "
+                                 "\"resize_mode\": \"squash\", "
+                                 "\"interpolation\": \"bilinear\"}", &p, &e) >= 0,
+                  "%s", e.text);
+    ck_assert_uint_eq(p.resize_height, 8);
+    ck_assert(!p.center_crop && !p.resize_shortest);
+    ck_assert_int_eq(p.filter, FILTER_BILINEAR);
+    ck_assert_float_eq(p.mean[1], 0.25f);
+    ck_assert_float_eq(p.std[2], 4);
+    ck_assert_int_ge(from_open_clip("{}", &p, &e), 0);
+    ck_assert_uint_eq(p.resize_shortest, 8);
+    ck_assert(p.center_crop);
+    ck_assert_int_eq(p.filter, FILTER_BICUBIC);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ck_assert_int_eq(from_open_clip(wrong[i].cfg, &p, &e), MOHS_E_FORMAT);
+        ck_assert_msg(strstr(e.text, wrong[i].text) != NULL, "%s", e.text);
+    }
+}
+END_TEST
+
 static struct image picture(const char *name)
 {
     struct image im = { 0 };
@@ -236,6 +284,7 @@ int main(void)
 {
     Suite *s = suite_create("preprocess");
     TCase *t = tcase_create("preprocess");
+    tcase_add_test(t, open_clip);
     tcase_add_loop_test(t, as_transformers, 0, COUNT(golden_pixels));
     tcase_add_test(t, defaults_are_clips);
     tcase_add_test(t, hash_sees_everything);
