@@ -95,7 +95,8 @@ mohs_status net_check_whole(net_walk walk, const void *model, uint32_t towers,
     if (u.n)
         qsort(u.v, u.n, sizeof *u.v, by_bytes);
     for (uint32_t i = 0; st >= 0 && (name = c->api->name(c->w, i)); i++) {
-        if (!starts_with_one(name, prefixes) || strstr(name, "position_ids"))
+        if (!starts_with_one(name, prefixes) || strstr(name, "position_ids") ||
+            strstr(name, "num_batches_tracked"))
             continue;
         if (!u.n || !bsearch(&name, u.v, u.n, sizeof *u.v, by_bytes))
             st = mohs_fail(c->err, MOHS_E_FORMAT,
