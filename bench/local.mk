@@ -31,7 +31,7 @@ bench_model_case_SOURCES = %D%/model_case.c
 bench_model_case_LDADD = core/libeval.la core/libcache.la core/libdata.la \
 	core/libplugin.la core/libmodel.la core/libimage.la core/libgraph.la \
 	core/libcompute.la core/libbase.la -lpthread -lm
-EXTRA_DIST += bench/models.py bench/models_clip.py
+EXTRA_DIST += bench/models.py bench/models_clip.py bench/models_conv.py
 EXTRA_DIST += bench/models_siglip.py bench/models_vit.py
 
 bench_data_index_SOURCES = %D%/data_index.c

@@ -41,8 +41,10 @@ def randomise(model, seed, scale=1.0):
                 x = scale * x / (p.numel() / p.shape[0]) ** 0.5
             p.copy_(x.half().float())
         for name, b in model.named_buffers():
-            if b.is_floating_point() and not name.endswith("attn_mask"):
+            if "running_" in name:
                 x = torch.rand(b.shape, generator=g) + 0.5
+                if "mean" in name:
+                    x = 0.4 * (x - 1)
                 b.copy_(x.half().float())
     return model.double().eval()
 
@@ -229,10 +231,10 @@ def clip_pools():
 
 # ---- ViT and DeiT -----------------------------------------------------------
 
-def classifier(name, config, model, size, weights=None):
+def classifier(name, config, model, size, weights=None, n=2):
     randomise(model, 10)
     case = Case(11)
-    px = case.pixels(2, size)
+    px = case.pixels(n, size)
     y = model(px)
     case.output("image", getattr(y, "logits", y), px)
     write(name, config, state(model) if weights is None else weights, case)
@@ -315,10 +317,97 @@ def blip():
     write("blip", dict(config, model_type="blip"), state(model), case)
 
 
+# ---- ResNet and ConvNeXt ----------------------------------------------------
+
+def tower_with_text(name, visual, size, config):
+    """A tower of pictures with CLIP's text transformer, open_clip's names."""
+    from open_clip.transformer import TextTransformer
+    text = TextTransformer(context_length=6, vocab_size=20, width=12, heads=2,
+                           layers=2, mlp_ratio=1.5, output_dim=12,
+                           act_layer=torch.nn.GELU)
+    randomise(visual, 20)
+    randomise(text, 21)
+    case = Case(22)
+    px, tk = case.pixels(1, size), case.tokens(2, 6, 20, end=19)
+    case.output("image", unit(visual(px)), px)
+    box = embedding_hook(text.token_embedding)
+    y = unit(text(tk))
+    case.output("text", y, box[0])
+    config = dict(embed_dim=12, vision_cfg=dict(config, image_size=size),
+                  text_cfg=dict(context_length=6, vocab_size=20, width=12,
+                                heads=2, layers=2))
+    write(name, dict(model_cfg=config),
+          {**state(visual, "visual."), **state(text),
+           "logit_scale": torch.tensor(2.25)}, case)
+
+
+def clip_resnet():
+    from open_clip.modified_resnet import ModifiedResNet
+    tower_with_text("clip_resnet", ModifiedResNet(
+        layers=[1, 2, 1, 1], output_dim=12, heads=1, image_size=32, width=2),
+        32, dict(layers=[1, 2, 1, 1], width=2, patch_size=None))
+
+
+def tiny_convnext(classes=0, **k):
+    import timm
+    return timm.models.convnext.ConvNeXt(
+        depths=(1, 2, 1, 1), dims=(4, 8, 12, 16), num_classes=classes,
+        ls_init_value=None if k.get("use_grn") else 0.1, **k)
+
+
+def clip_convnext():
+    from collections import OrderedDict
+    from timm.layers import Mlp
+    visual = torch.nn.Module()
+    visual.trunk = tiny_convnext()
+    visual.head = torch.nn.Sequential(OrderedDict(
+        mlp=Mlp(16, 24, 12, bias=(True, False))))
+    visual.forward = lambda x: visual.head(visual.trunk(x))
+    tower_with_text("clip_convnext", visual, 32, dict(
+        timm_model_name="convnext_base", timm_pool="", timm_proj="mlp"))
+
+
+def timm_config(architecture, size=32):
+    return dict(architecture=architecture, num_classes=5,
+                label_names=["a", "b", "c", "d", "e"],
+                pretrained_cfg=dict(input_size=[3, size, size]))
+
+
+def resnet_groups():
+    """ResNeXt: names of timm and torchvision."""
+    from timm.models.resnet import Bottleneck, ResNet
+    classifier("resnet_groups", timm_config("resnext50_32x4d", 16), ResNet(
+        Bottleneck, (1, 2, 1, 1), channels=(4, 4, 8, 8), cardinality=2,
+        base_width=32, num_classes=5), 16, n=1)
+
+
+def resnet_basic():
+    from transformers import ResNetConfig, ResNetForImageClassification
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12, 16, 20],
+                          depths=[1, 2, 1, 1], layer_type="basic", num_labels=5)
+    model = ResNetForImageClassification(config)
+    classifier("resnet_basic", dict(config.to_dict(), image_size=16), model, 16)
+
+
+def convnext_torchvision():
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+    classifier("convnext_torchvision", dict(image_size=32), ConvNeXt([
+        CNBlockConfig(4, 8, 1), CNBlockConfig(8, 12, 2),
+        CNBlockConfig(12, 16, 1), CNBlockConfig(16, None, 1)],
+        num_classes=5, layer_scale=0.1), 32, n=1)
+
+
+def convnext_v2():
+    """Response norm instead of layer scale, names of timm."""
+    classifier("convnext_v2", timm_config("convnextv2_tiny"),
+               tiny_convnext(5, use_grn=True), 32, n=1)
+
+
 CASES = {f.__name__: f for f in (
     siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
     clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
-    vit_torchvision, vit_transformers, blip)}
+    vit_torchvision, vit_transformers, blip, clip_resnet, clip_convnext,
+    resnet_groups, resnet_basic, convnext_torchvision, convnext_v2)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

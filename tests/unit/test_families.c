@@ -30,6 +30,12 @@ static const struct {
     { "vit_torchvision", "vit" },
     { "vit_transformers", "vit" },
     { "blip", "blip" },
+    { "clip_resnet", "clip_resnet" },
+    { "clip_convnext", "clip_convnext" },
+    { "resnet_groups", "resnet" },
+    { "resnet_basic", "resnet" },
+    { "convnext_torchvision", "convnext" },
+    { "convnext_v2", "convnext" },
 };
 
 static const struct registry_extension tables[] = {

@@ -96,8 +96,8 @@ static void read_image(struct config *c, struct clip_resnet *m)
         tensor_dim(c, "visual.attnpool.positional_embedding", 0, 50);
     m->net.at = "visual.";
     m->net.antialias = 1;
-    m->inner = tensor_dim(c, "visual.bn1.weight", 0, 32);
     m->net.stem = tensor_dim(c, "visual.bn3.weight", 0, 64);
+    m->inner = tensor_dim(c, "visual.bn1.weight", 0, m->net.stem / 2);
     resnet_read(c, &m->net);
     m->width = m->net.stage[RESNET_STAGES - 1].out;
     m->side = (uint32_t)lround(sqrt(there > 1 ? there - 1 : 1));
