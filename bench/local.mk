@@ -1,6 +1,6 @@
 # benchmarks, built on demand: make bench
 BENCHES = bench/gemm bench/bench_graph bench/corruptions bench/train_step \
-	bench/model_case bench/data_index
+	bench/model_case bench/encode bench/data_index
 EXTRA_PROGRAMS = $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench
@@ -32,6 +32,9 @@ bench_model_case_LDADD = core/libeval.la core/libcache.la core/libdata.la \
 	core/libplugin.la core/libmodel.la core/libimage.la core/libgraph.la \
 	core/libcompute.la core/libbase.la -lpthread -lm
 EXTRA_DIST += bench/models.py bench/models_clip.py bench/models_conv.py
+bench_encode_SOURCES = %D%/encode.c
+bench_encode_LDADD = $(bench_model_case_LDADD)
+EXTRA_DIST += bench/encode.py bench/encode.sh
 EXTRA_DIST += bench/models_siglip.py bench/models_vit.py
 
 bench_data_index_SOURCES = %D%/data_index.c

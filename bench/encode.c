@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Images per second of a model's image tower, whatever its family:
+ *   encode MODEL [batch [runs]]
+ * Random pictures, the median over the runs. bench/encode.py is the same for
+ * references in PyTorch, bench/encode.sh runs the two in turns.
+ * MOHS_PROFILE=1 adds the time of every kind of op.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <mohs/rng.h>
+
+#include "eval/encoder.h"
+
+static struct mohs_error err = MOHS_ERROR_INIT;
+
+static void ok(mohs_status st)
+{
+    if (st >= 0)
+        return;
+    fprintf(stderr, "encode: %s\n", err.text);
+    exit(1);
+}
+
+static const struct registry_extension tables[] = {
+    { MOHS_EXT_GRAPH, &graph_api },
+    { MOHS_EXT_WEIGHTS, &weights_api },
+    { NULL, NULL },
+};
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void fill(struct tensor *pixels)
+{
+    size_t n = (size_t)tensor_count(pixels);
+    float *x = xcalloc(n, sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = mohs_rng_uniform(1, 2, i);
+    ok(tensor_write(pixels, x, &err));
+    free(x);
+}
+
+static double median(const struct tower_graph *t, int runs)
+{
+    double *s = xcalloc((size_t)runs, sizeof *s), m;
+    size_t n = (size_t)tensor_count(t->embed);
+    float *out = xcalloc(n, sizeof *out);
+    for (int i = -1; i < runs; i++) { // the first packs weights
+        double t0 = now_s();
+        ok(graph_run(t->graph, &err));
+        ok(tensor_read(t->embed, out, &err));
+        if (i >= 0)
+            s[i] = now_s() - t0;
+    }
+    qsort(s, (size_t)runs, sizeof *s, by_size);
+    m = s[runs / 2];
+    free(out);
+    free(s);
+    return m;
+}
+
+int main(int argc, char **argv)
+{
+    struct registry_options o = { .device = getenv("MOHS_DEVICE"),
+                                  .extensions = tables };
+    uint32_t batch = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1;
+    int runs = argc > 3 ? atoi(argv[3]) : 5;
+    struct registry *reg;
+    struct encoder *e;
+    struct tower_graph t;
+    struct graph_cost cost;
+    if (argc < 2 || !batch || runs < 1) {
+        fprintf(stderr, "usage: encode MODEL [batch [runs]]\n");
+        return 2;
+    }
+    ok(registry_open(&o, &reg, &err));
+    ok(encoder_open(reg, NULL, argv[1], &e, &err));
+    ok(encoder_tower(e, MOHS_TOWER_IMAGE, batch, 0, NULL, 0, &t, &err));
+    graph_output(t.graph, t.embed);
+    ok(graph_plan(t.graph, &cost, &err));
+    fill(t.pixels);
+    double s = median(&t, runs);
+    printf("forward batch %u: %7.2f images/s, %.1f GFLOP/s, arena %.1f MB, "
+           "weights %.1f MB, packed %.1f MB\n",
+           batch, batch / s, cost.flops / s * 1e-9, (double)cost.arena_bytes / 1e6,
+           (double)cost.weight_bytes / 1e6, (double)cost.packed_bytes / 1e6);
+    graph_free(t.graph);
+    encoder_close(e);
+    registry_close(reg);
+    return 0;
+}

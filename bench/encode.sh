@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# An image tower, ours and PyTorch's, in turns: medians of the rounds and
+# their ratio. Usage, from the build directory after make bench:
+#   PYTHON=python3 bench/encode.sh NAME MODEL [batch [rounds [runs]]]
+# NAME as encode.py takes it, MODEL what encode.py --save wrote.
+set -e
+name=$1 model=$2 batch=${3:-1} rounds=${4:-5} runs=${5:-5}
+here=$(dirname "$0")
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+i=0
+while [ "$i" -lt "$rounds" ]; do
+    bench/encode "$model" "$batch" "$runs" | sed 's/^/ours /' >> "$out"
+    "${PYTHON:-python3}" "$here/encode.py" "$name" "$batch" "$runs" |
+        sed 's/^/torch /' >> "$out"
+    i=$((i + 1))
+done
+median() {
+    awk -v s="$1" '$1 == s {
+        for (f = 1; f < NF; f++) if ($(f + 1) ~ /^images/) print $f }' "$out" |
+        sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+a=$(median ours) b=$(median torch)
+grep -h '^ours' "$out" | tail -n 1
+echo "$name batch $batch: $a images/s, PyTorch $b," \
+    "ratio $(awk "BEGIN { printf \"%.2f\", $a / $b }")"
