@@ -15,3 +15,20 @@ tests_unit_test_parquet_SOURCES = %D%/unit/test_parquet.c
 tests_unit_test_parquet_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_parquet_LDADD = core/libdata.la core/libimage.la core/libbase.la \
 	$(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/fuzz/fuzz_tar tests/fuzz/fuzz_parquet tests/fuzz/fuzz_csv \
+	tests/fuzz/fuzz_captions
+FUZZ_DATA_LIBS = core/libdata.la core/libimage.la core/libbase.la -lpthread -lm
+tests_fuzz_fuzz_tar_SOURCES = %D%/fuzz/fuzz_tar.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_tar_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_tar_LDADD = $(FUZZ_DATA_LIBS)
+tests_fuzz_fuzz_parquet_SOURCES = %D%/fuzz/fuzz_parquet.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_parquet_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_parquet_LDADD = $(FUZZ_DATA_LIBS)
+tests_fuzz_fuzz_csv_SOURCES = %D%/fuzz/fuzz_csv.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_csv_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_csv_LDADD = $(FUZZ_DATA_LIBS)
+tests_fuzz_fuzz_captions_SOURCES = %D%/fuzz/fuzz_captions.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_captions_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_captions_LDADD = $(FUZZ_DATA_LIBS) $(JANSSON_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/tar tests/fuzz/corpus/parquet tests/fuzz/corpus/csv \
+	tests/fuzz/corpus/captions
