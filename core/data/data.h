@@ -133,7 +133,7 @@ mohs_status data_webdataset(const struct webdataset_options *o,
 mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
                         struct mohs_error *err);
 /* A depth map, malloc'ed: a grey PNG of 16 bits (millimetres; metres out) or
- * 8 (as it is), or an NPY array (as it is) of f4, f8, u1, u2, u4 or i4. What
+ * 8 (as it is), or an NPY array (as it is; see npy.h for its types). What
  * is not finite and above 0, as 0 for "not measured", is refused. */
 mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
                        float **out, struct mohs_error *err);

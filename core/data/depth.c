@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "data/npy.h"
 #include "image/image.h"
 
 enum { DEPTH_MAX_BYTES = 1 << 30 };
@@ -90,126 +91,31 @@ static mohs_status read_png(const char *path, const char *data, size_t n,
 
 /* ---- NPY ---- */
 
-struct npy {
-    const char *type; /* behind the byte order */
-    unsigned long long side[4];
-    int sides;
-};
-
-/* The value behind 'key': in the header, a Python dictionary as text. */
-static const char *value_of(const char *head, const char *key)
-{
-    const char *p = strstr(head, key);
-    p = p ? strchr(p, ':') : NULL;
-    return p ? p + 1 + strspn(p + 1, " ") : "";
-}
-
-static bool read_shape(const char *p, struct npy *a)
-{
-    if (*p++ != '(')
-        return false;
-    for (a->sides = 0; a->sides < 4; a->sides++) {
-        char *end;
-        p += strspn(p, " ,");
-        if (*p < '0' || *p > '9')
-            break;
-        a->side[a->sides] = strtoull(p, &end, 10);
-        p = end;
-    }
-    p += strspn(p, " ,");
-    return *p == ')';
-}
-
-static size_t item_bytes(const char *type)
-{
-    static const char *const known[] = { "f4", "f8", "u1", "u2", "u4", "i4" };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strncmp(type, known[i], 2) && type[2] == '\'')
-            return (size_t)(type[1] - '0');
-    return 0;
-}
-
-static float item_value(const char *type, const uint8_t *p)
-{
-    float f;
-    double d;
-    uint32_t v = 0;
-    if (!strncmp(type, "f4", 2)) {
-        memcpy(&f, p, sizeof f);
-        return f;
-    }
-    if (!strncmp(type, "f8", 2)) {
-        memcpy(&d, p, sizeof d);
-        return (float)d;
-    }
-    for (int i = 0; i < type[1] - '0'; i++)
-        v |= (uint32_t)p[i] << 8 * i;
-    return *type == 'i' ? (float)(int32_t)v : (float)v;
-}
-
-static mohs_status npy_head(const char *path, const char *head, struct npy *a,
-                            struct mohs_error *err)
-{
-    const char *descr = value_of(head, "'descr'");
-    const char *order = value_of(head, "'fortran_order'");
-    a->type = descr[0] == '\'' && descr[1] ? descr + 2 : "";
-    if (*descr != '\'' || (descr[1] != '<' && descr[1] != '|') ||
-        !item_bytes(a->type))
-        return mohs_fail(err, MOHS_E_FORMAT,
-                         "%s: NPY type %.12s is not little-endian f4, f8, u1, "
-                         "u2, u4 or i4",
-                         path, descr);
-    if (strncmp(order, "False", 5))
-        return mohs_fail(err, MOHS_E_FORMAT,
-                         "%s: an NPY array in column order; save it in row "
-                         "order",
-                         path);
-    if (!read_shape(value_of(head, "'shape'"), a))
-        return mohs_fail(err, MOHS_E_FORMAT, "%s: no shape in the NPY header",
-                         path);
-    // (h, w, 1) and (1, h, w) are maps too
-    if (a->sides == 3 && a->side[2] == 1) {
-        a->sides = 2;
-    } else if (a->sides == 3 && a->side[0] == 1) {
-        a->side[0] = a->side[1];
-        a->side[1] = a->side[2];
-        a->sides = 2;
-    }
-    if (a->sides != 2)
-        return mohs_fail(err, MOHS_E_FORMAT,
-                         "%s: a depth map has one channel (height x width), "
-                         "this array has shape %.40s",
-                         path, value_of(head, "'shape'"));
-    return MOHS_OK;
-}
-
 static mohs_status read_npy(const char *path, const char *data, size_t n,
                             uint32_t *w, uint32_t *h, float **out,
                             struct mohs_error *err)
 {
-    const uint8_t *p = (const uint8_t *)data;
-    size_t lead = n > 8 && p[6] == 1 ? 10 : 12, length = 0;
-    for (size_t i = 8; i < lead && n >= lead; i++)
-        length |= (size_t)p[i] << 8 * (i - 8);
-    if (n < lead || length > n - lead)
-        return mohs_fail(err, MOHS_E_FORMAT, "%s: the NPY header is cut off",
-                         path);
-    char *head = xasprintf("%.*s", (int)(length < 4096 ? length : 4096),
-                           data + lead);
-    struct npy a = { 0 };
-    mohs_status st = npy_head(path, head, &a, err);
-    if (st >= 0)
-        st = room(path, a.side[1], a.side[0], out, err);
-    size_t each = st < 0 ? 0 : item_bytes(a.type);
-    size_t count = st < 0 ? 0 : (size_t)(a.side[0] * a.side[1]);
-    if (st >= 0 && (n - lead - length) / each < count)
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: the NPY data is cut off", path);
-    for (size_t i = 0; st >= 0 && i < count; i++)
-        (*out)[i] = item_value(a.type, p + lead + length + i * each);
+    struct npy a;
+    RET_IF_ERR(npy_parse(path, data, n, &a, err));
+    // (h, w, 1) and (1, h, w) are maps too
+    if (a.sides == 3 && a.side[2] == 1) {
+        a.sides = 2;
+    } else if (a.sides == 3 && a.side[0] == 1) {
+        a.side[0] = a.side[1];
+        a.side[1] = a.side[2];
+        a.sides = 2;
+    }
+    if (a.sides != 2)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: a depth map has one channel (height x width), "
+                         "this array has shape %s",
+                         path, a.shape);
+    RET_IF_ERR(room(path, a.side[1], a.side[0], out, err));
+    for (uint64_t i = 0; i < a.count; i++)
+        (*out)[i] = (float)npy_value(&a, i);
     *w = (uint32_t)a.side[1];
     *h = (uint32_t)a.side[0];
-    free(head);
-    return st;
+    return MOHS_OK;
 }
 
 mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
@@ -220,7 +126,7 @@ mohs_status data_depth(const char *path, uint32_t *width, uint32_t *height,
     *out = NULL;
     RET_IF_ERR(file_read(path, DEPTH_MAX_BYTES, &data, &n, err));
     mohs_status st;
-    if (n >= 8 && !memcmp(data, "\x93NUMPY", 6))
+    if (npy_is(data, n))
         st = read_npy(path, data, n, width, height, out, err);
     else if (n >= 8 && !memcmp(data, "\x89PNG\r\n\x1a\n", 8))
         st = read_png(path, data, n, width, height, out, err);

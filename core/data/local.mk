@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += core/libdata.la
 core_libdata_la_SOURCES = %D%/data.h %D%/dataset.h %D%/json_pull.h %D%/scenes.h %D%/coco.c \
 	%D%/csv.c %D%/csv.h %D%/data_check.c %D%/data_csv.c \
 	%D%/data_parquet.c %D%/dataset.c %D%/depth.c %D%/folder.c %D%/names.c \
+	%D%/npy.c %D%/npy.h \
 	%D%/parquet.c %D%/parquet.h %D%/parquet_page.c %D%/thrift.c \
 	%D%/json_pull.c %D%/karpathy.c %D%/scenes.c %D%/scenes_catalogue.c \
 	%D%/scenes_draw.c %D%/scenes_objects.c %D%/scenes_text.c %D%/scenes_words.c \
