@@ -9,7 +9,7 @@
 #include "data/data.h"
 
 enum { OPT_OUT = 256, OPT_SEED, OPT_SIZE, OPT_TRAIN, OPT_VAL, OPT_TEST, OPT_CAPTIONS,
-       OPT_FONT, OPT_CLDR, OPT_FORCE };
+       OPT_FONT, OPT_CLDR, OPT_FORCE, OPT_DECODE };
 
 static const struct cli_option options[] = {
     { "out", OPT_OUT, "DIR", "where the data set goes" },
@@ -22,6 +22,7 @@ static const struct cli_option options[] = {
     { "font", OPT_FONT, "FILE", "colour bitmap font (Debian's Noto Color Emoji)" },
     { "cldr", OPT_CLDR, "FILE", "annotations in English (Debian's unicode-cldr-core)" },
     { "force", OPT_FORCE, NULL, "replace another set" },
+    { "decode", OPT_DECODE, "N", "check: pictures of each set to decode, or all (16)" },
     { NULL, 0, NULL, NULL },
 };
 
@@ -34,8 +35,18 @@ static mohs_status count(struct cli *c, const char *name, const char *v, uint32_
     return MOHS_OK;
 }
 
-static mohs_status read_option(struct cli *c, struct scenes_options *o, int code,
-                               const char *v, struct mohs_error *err)
+static mohs_status read_decode(struct cli *c, const char *v, size_t *out,
+                               struct mohs_error *err)
+{
+    uint64_t x = SIZE_MAX;
+    if (strcmp(v, "all"))
+        RET_IF_ERR(opt_u64(c, "decode", v, 0, UINT32_MAX, &x, err));
+    *out = (size_t)x;
+    return MOHS_OK;
+}
+
+static mohs_status read_option(struct cli *c, struct scenes_options *o, size_t *decode,
+                               int code, const char *v, struct mohs_error *err)
 {
     switch (code) {
     case OPT_OUT: o->out = v; return MOHS_OK;
@@ -47,6 +58,7 @@ static mohs_status read_option(struct cli *c, struct scenes_options *o, int code
     case OPT_CAPTIONS: return count(c, "captions", v, 8, &o->captions, err);
     case OPT_FONT: o->font = v; return MOHS_OK;
     case OPT_CLDR: o->cldr = v; return MOHS_OK;
+    case OPT_DECODE: return read_decode(c, v, decode, err);
     default: o->force = true; return MOHS_OK;
     }
 }
@@ -56,15 +68,16 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     struct scenes_options o = { .size_px = 64, .train = 20000, .val = 1000, .test = 1000,
                                 .captions = 5 };
     const char *v;
+    size_t decode = 16;
     int code;
     while ((code = opt_next(c, &v, err)) > 0)
-        RET_IF_ERR(read_option(c, &o, code, v, err));
+        RET_IF_ERR(read_option(c, &o, &decode, code, v, err));
     if (code < 0)
         return code;
     RET_IF_ERR(opt_count(c, 1, 2, err));
     if (!strcmp(c->args[0], "check")) {
         RET_IF_ERR(opt_count(c, 2, 2, err));
-        return data_check(c->args[1], c->json, err);
+        return data_check(c->args[1], decode, c->json, err);
     }
     if (strcmp(c->args[0], "emoji-scenes"))
         return opt_bad_word(c, c->args[0], err);
@@ -77,11 +90,13 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 const struct cli_command command_data = {
     .name = "data",
     .summary = "make the default data set, or check one",
-    .usage = "emoji-scenes --out DIR [options]\ncheck DIR",
+    .usage = "emoji-scenes --out DIR [options]\ncheck DIR [--decode N|all]",
     .options = options,
     .words = "emoji-scenes check",
     .details = "emoji-scenes renders pictures of objects with captions, factors, depth and\n"
                "second views from two Debian packages; equal options give equal bytes.\n"
-               "check says what readers find in a directory and what is missing.",
+               "check says what readers find in a directory and what is missing: COCO and\n"
+               "Karpathy captions, CSV and TSV, Parquet, webdataset archives, class folders;\n"
+               "it decodes some pictures of each.",
     .run = run,
 };

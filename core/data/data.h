@@ -36,6 +36,16 @@ struct data_source {
     void (*close)(struct data_source *s);
 };
 
+/* Embeddings in place of pictures and texts; of a data set that has them, ids
+ * are numbers, and image[i].path is NULL. */
+struct data_embeddings {
+    uint32_t dim;
+    bool classes;       /* texts are classes and images have labels */
+    float *image, *text; /* n_images * dim, n_texts * dim, rows of length 1 */
+    float logit_scale, logit_bias;
+    struct hash128 hash; /* of the rows */
+};
+
 struct dataset {
     char *name, *split, *root;
     struct data_image *image;
@@ -48,6 +58,7 @@ struct dataset {
     struct arena *arena; /* owns all strings and arrays */
     struct data_source *source; /* owned; NULL: pictures are in files */
     size_t cap_images, cap_texts;
+    struct data_embeddings *embeddings; /* owned; NULL: encode */
 };
 
 void dataset_free(struct dataset *d);
@@ -144,9 +155,11 @@ char *data_depth_in(const char *dir, const char *name);
  * beside each other. Fails when one is missing. */
 mohs_status dataset_depth(struct dataset *d, const char *dir,
                           struct mohs_error *err);
-/* What `mohs data check DIR` prints (stdout); fails when something is
- * missing. */
-mohs_status data_check(const char *dir, bool json, struct mohs_error *err);
+/* What `mohs data check DIR` prints (stdout): captions files, tables, archives
+ * and class folders in a directory. decode: how many pictures of each set are
+ * tried, evenly over it. Fails when something is missing or damaged. */
+mohs_status data_check(const char *dir, size_t decode, bool json,
+                       struct mohs_error *err);
 
 struct scenes_options {
     const char *out;            /* directory, made */

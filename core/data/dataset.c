@@ -25,6 +25,11 @@ void dataset_free(struct dataset *d)
         return;
     if (d->source)
         d->source->close(d->source);
+    if (d->embeddings) {
+        free(d->embeddings->image);
+        free(d->embeddings->text);
+        free(d->embeddings);
+    }
     arena_free(d->arena);
     free(d);
 }

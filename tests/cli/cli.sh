@@ -229,6 +229,20 @@ npy bad.npy '|u1' '(4, 2)' '1234'
 want 3 "data is cut off" "$mohs" $D corrupt a.png -c t_depth:1 --depth bad.npy --out o6
 want 3 "one channel of grey" "$mohs" $D corrupt a.png -c t_depth:1 --depth b.png --out o6
 
+# ---- what a directory of data holds ----
+golden=${MOHS_DATA_DIR:-$top}/tests/golden/data
+want 0 '' "$mohs" data check "$golden/wds_classes"
+has '^webdataset test  *5 images  *0 texts  *3 classes'
+want 0 '' "$mohs" data check --decode all --json "$golden/wds_captions"
+json "d['sets'][0]['captions_max'] == 2 and d['sets'][0]['tried'] == 3"
+want 3 '2 sets cannot be read' "$mohs" data check "$golden/parquet"
+has 'lz4.parquet: compressed with LZ4'
+has 'row null/1 has no picture'
+mkdir -p csv && printf 'filepath\ttitle\nnone.jpg\tA dog.\n' > csv/a.tsv
+want 3 '1 files are missing' "$mohs" data check csv
+has 'the first is csv/none.jpg'
+want 2 'decode' "$mohs" data check csv --decode some
+
 # ---- the rest ----
 want 3 "no.db: No such file" "$mohs" results show no.db
 want 2 "unknown 'shw' (did you mean 'show'?)" "$mohs" results shw x

@@ -593,7 +593,7 @@ static void quiet_check(const char *path, bool json, mohs_status want, const cha
     fflush(stdout);
     int keep = dup(1);
     ck_assert_ptr_nonnull(freopen(out, "w", stdout));
-    mohs_status st = data_check(path, json, &e);
+    mohs_status st = data_check(path, 4, json, &e);
     fflush(stdout);
     dup2(keep, 1);
     close(keep);
@@ -615,9 +615,13 @@ START_TEST(check_says)
         return;
     char *a = make("a", 1), *gone = path_join(a, "val/000003.png");
     quiet_check(a, true, MOHS_OK, "\"zeroshot\", \"images\"");
-    quiet_check(a, false, MOHS_OK, "captions test.json");
+    quiet_check(a, false, MOHS_OK, "captions   test.json");
     unlink(gone);
     quiet_check(a, true, MOHS_E_FORMAT, "\"missing\": 1");
+    put_away("a/val/000003.png", "no picture");
+    put_away("a/val/000000.png", "no picture"); // always tried
+    quiet_check(a, true, MOHS_E_FORMAT, "\"undecodable\": 1");
+    quiet_check(a, false, MOHS_E_FORMAT, "val/000000.png: not a JPEG, PNG or WebP picture");
     put_away("a/train.json", "{\"images\": [");
     quiet_check(a, true, MOHS_E_FORMAT, "\"error\"");
     put_away("empty/x.txt", "");
