@@ -44,6 +44,14 @@ const char *weights_tokenizer(const struct mohs_weights *w);
 const char *weights_preprocessor(const struct mohs_weights *w);
 /* The object at the top of the configuration, or NULL. Borrowed. */
 const struct json_t *weights_object(const struct mohs_weights *w, const char *key);
+/* What the files are, for people. */
+struct weights_summary {
+    const char *format; /* "safetensors", "PyTorch", "TorchScript" or NULL */
+    const char *config_from; /* files or metadata; NULL: no configuration */
+    uint64_t files, tensors, numbers, bytes;
+    char dtypes[96]; /* "F16 302, I64 1": how many tensors of which type */
+};
+void weights_summary(const struct mohs_weights *w, struct weights_summary *out);
 /* Writes one self-contained safetensors file, atomically. f16: store
  * matrices as half. `meta`: further metadata pairs, NULL-terminated
  * key, value, key, value. */

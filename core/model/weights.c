@@ -226,6 +226,25 @@ static int by_name(const void *a, const void *b)
     return strcmp((*ta)->name, (*tb)->name);
 }
 
+void weights_summary(const struct mohs_weights *w, struct weights_summary *out)
+{
+    size_t of[DT_COUNT] = { 0 }, at = 0;
+    *out = (struct weights_summary) { .format = w->format,
+                                      .config_from = w->config_from,
+                                      .files = w->n_files,
+                                      .tensors = w->n };
+    for (size_t i = 0; i < w->n; i++) {
+        out->numbers += w->v[i].count;
+        out->bytes += w->v[i].count * dtype_table[w->v[i].dtype].bytes;
+        of[w->v[i].dtype]++;
+    }
+    for (int d = 0; d < DT_COUNT; d++)
+        if (of[d] && at < sizeof out->dtypes)
+            at += (size_t)snprintf(out->dtypes + at, sizeof out->dtypes - at,
+                                   "%s%s %zu", at ? ", " : "",
+                                   dtype_table[d].name, of[d]);
+}
+
 /* In order of names, so that the order in the file does not matter. */
 static struct hash128 hash_all(const struct mohs_weights *w)
 {

@@ -551,10 +551,44 @@ START_TEST(test_many)
 }
 END_TEST
 
+START_TEST(test_json_bombs)
+{
+    // configurations and indices that nest without end or name a key twice
+    static const char *const files[] = { "config.json", "open_clip_config.json",
+                                         "bomb.json" };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w = NULL;
+    float x = 1;
+    ok(weights_new(NULL, NULL, NULL, &w, &e), &e);
+    ok(weights_put(w, "a", 0, NULL, &x, &e), &e);
+    char *path = path_join(dir, "bomb.safetensors");
+    ok(weights_save(w, path, false, NULL, &e), &e);
+    weights_close(w);
+    struct str bomb = { 0 };
+    str_add(&bomb, "{\"a\":");
+    for (int i = 0; i < 200000; i++)
+        str_add(&bomb, i % 2 ? "[" : "{\"a\":");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *name = put_file(files[i], bomb.s, bomb.n);
+        ck_assert_int_eq(weights_open(path, &w, &e), MOHS_E_FORMAT);
+        ck_assert_msg(strstr(e.text, files[i]) != NULL, "%s", e.text);
+        unlink(name);
+        free(name);
+    }
+    str_free(&bomb);
+    char *name = put_file("bomb.json", "{\"vision_cfg\": 1, \"vision_cfg\": 2}", 36);
+    ck_assert_int_eq(weights_open(path, &w, &e), MOHS_E_FORMAT);
+    unlink(name);
+    free(name);
+    free(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("weights");
     TCase *t = tcase_create("all");
+    tcase_add_test(t, test_json_bombs);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, test_header, 0, sizeof headers / sizeof *headers);
     tcase_add_test(t, test_not_a_file);
