@@ -40,4 +40,4 @@ EXTRA_DIST += bench/models_siglip.py bench/models_vit.py
 bench_data_index_SOURCES = %D%/data_index.c
 bench_data_index_LDADD = core/libdata.la core/libimage.la core/libbase.la -lpthread -lm
 EXTRA_DIST += bench/data_index.py
-EXTRA_DIST += bench/models_blip.py
+EXTRA_DIST += bench/models_blip.py bench/models_vitamin.py

@@ -4,4 +4,4 @@ tests_unit_test_families_SOURCES = %D%/unit/test_families.c
 tests_unit_test_families_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_families_LDADD = core/libplugin.la core/libmodel.la core/libgraph.la \
 	core/libcompute.la core/libimage.la core/libbase.la $(CHECK_LIBS) -lpthread -lm
-EXTRA_DIST += tests/golden/families.py tests/golden/families
+EXTRA_DIST += tests/golden/families.py tests/golden/families docs/families.md

@@ -401,13 +401,53 @@ def convnext_v2():
     """Response norm instead of layer scale, names of timm."""
     classifier("convnext_v2", timm_config("convnextv2_tiny"),
                tiny_convnext(5, use_grn=True), 32, n=1)
+# ---- ViTamin ----------------------------------------------------------------
+
+def vitamin():
+    from open_clip.transformer import TextTransformer
+    from timm.models import vitamin as v
+    cfg = v.VitCfg(embed_dim=(8, 16, 12), depths=(2, 1, 1), stem_width=8,
+                   conv_cfg=v.VitConvCfg(norm_layer="layernorm2d",
+                                         norm_eps=1e-6), head_type="1d")
+    trunk = v._create_vitamin(
+        "vitamin_small_224", img_size=32, embed_dim=12, depth=2, num_heads=1,
+        mlp_layer=v.GeGluMlp, mlp_ratio=2., class_token=False,
+        global_pool="avg", embed_cfg=cfg, num_classes=0)
+    proj = torch.nn.Linear(12, 6, bias=False)
+    text = TextTransformer(context_length=6, vocab_size=20, width=12, heads=1,
+                           layers=2, mlp_ratio=1.5, output_dim=6)
+    for i, part in enumerate((trunk, proj, text)):
+        randomise(part, 30 + i)
+    case = Case(33)
+    px, tk = case.pixels(1, 32), case.tokens(3, 6, 20, end=19)
+    case.output("image", unit(proj(trunk(px))), px)
+    box = []
+    text.transformer.register_forward_pre_hook(lambda _m, a: box.append(a[0]))
+    y = unit(text(tk))
+    case.output("text", y, box[0])
+    config = dict(
+        embed_dim=6, custom_text=True,
+        vision_cfg=dict(timm_model_name="vitamin_small_224", timm_pool="",
+                        timm_proj="linear", image_size=32),
+        text_cfg=dict(context_length=6, vocab_size=20, width=12, heads=1,
+                      layers=2))
+    write("vitamin", dict(model_cfg=config),
+          {**state(trunk, "visual.trunk."), **state(proj, "visual.head.proj."),
+           **state(text, "text."), "logit_scale": torch.tensor(2.25)}, case)
 
 
 CASES = {f.__name__: f for f in (
+<<<<<<< HEAD
     siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
     clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
     vit_torchvision, vit_transformers, blip, clip_resnet, clip_convnext,
     resnet_groups, resnet_basic, convnext_torchvision, convnext_v2)}
+=======
+    clip_resnet, clip_convnext, resnet_groups, resnet_basic,
+    convnext_torchvision, convnext_v2,
+    siglip, siglip_open_clip, vit_timm, vit_deit_distilled,
+    vit_deit3_registers, vit_torchvision, vit_transformers, blip, vitamin)}
+>>>>>>> 03bab92 (vitamin: ViTamin with CLIP's text tower, as open_clip saves it)
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

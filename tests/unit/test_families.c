@@ -36,6 +36,7 @@ static const struct {
     { "resnet_basic", "resnet" },
     { "convnext_torchvision", "convnext" },
     { "convnext_v2", "convnext" },
+    { "vitamin", "vitamin" },
 };
 
 static const struct registry_extension tables[] = {

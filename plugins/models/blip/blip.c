@@ -10,10 +10,9 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/net.h"
+#include "common/base.h"
 
 /* The names are those of transformers; q, k and v of an image block are one
  * matrix in its files. */
@@ -38,13 +37,14 @@ static const struct rename transformers[] = {
     { NULL, NULL, 0, 0 },
 };
 
+/* BLIP cuts captions to this many tokens, when it trains and when it ranks. */
+enum { CONTEXT = 35 };
+
 struct blip {
-    const struct rename *map;
+    struct base base;
     struct tower image, text;
-    uint32_t patch, positions;
+    uint32_t patch, positions, text_positions;
     int has_scale;
-    struct taps taps;
-    struct mohs_model_info info;
 };
 
 /* ---- BERT ---- */
@@ -138,14 +138,14 @@ static struct mohs_tensor *text_tower(const struct blip *m, struct net *n,
     const struct tower *t = &m->text;
     net_at(n, "%s", TEXT "embeddings.");
     struct mohs_tensor *x = net_embedding(
-        n, in->tokens, "word_embeddings.weight", m->info.vocab_size, t->width);
+        n, in->tokens, "word_embeddings.weight", m->base.info.vocab_size, t->width);
     x = net_add(n, x, net_normal(n, "position_embeddings.weight", 0.02f,
-                                 DIMS(m->info.context_length, t->width)));
+                                 DIMS(m->text_positions, t->width)));
     x = net_tap(n, "text.token", net_norm(n, x, "LayerNorm", t->width, t->eps));
     x = text_blocks(t, n, x, in->last);
     net_at(n, "%s", "");
     x = net_linear(n, x, &(struct linear) { .name = "text_proj",
-                                            .out = m->info.embed_dim,
+                                            .out = m->base.info.embed_dim,
                                             .in = t->width });
     return net_tap(n, "text.embed", x);
 }
@@ -167,7 +167,7 @@ static struct mohs_tensor *image_tower(const struct blip *m, struct net *n,
     x = net_norm(n, x, "post_layernorm", t->width, t->eps);
     net_at(n, "%s", "");
     x = net_linear(n, x, &(struct linear) { .name = "vision_proj",
-                                            .out = m->info.embed_dim,
+                                            .out = m->base.info.embed_dim,
                                             .in = t->width });
     return net_tap(n, "image.embed", x);
 }
@@ -206,7 +206,7 @@ static void read_tower(struct config *c, const char *section, struct tower *t,
 
 static void read_config(struct config *c, struct blip *m)
 {
-    struct mohs_model_info *i = &m->info;
+    struct mohs_model_info *i = &m->base.info;
     read_tower(c, "vision_config", &m->image, 1e-5);
     m->image.at = IMAGE_BLOCKS;
     m->image.names = &block;
@@ -218,7 +218,9 @@ static void read_config(struct config *c, struct blip *m)
     if (m->positions < 2)
         config_fail(c, "image_size", "is smaller than patch_size");
     read_tower(c, "text_config", &m->text, 1e-12);
-    i->context_length = config_count(c, "max_position_embeddings", 512, 65536);
+    m->text_positions = config_count(c, "max_position_embeddings", 512, 65536);
+    i->context_length = m->text_positions < CONTEXT ? m->text_positions
+                                                    : CONTEXT;
     i->vocab_size = config_count(c, "vocab_size", 30524, 1 << 24);
     c->section = "";
     i->embed_dim = config_count(c, "image_text_hidden_size", 256, 65536);
@@ -248,82 +250,32 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
                : 0;
 }
 
-static void destroy(void *self)
+static void read_all(struct config *c, void *model, uint32_t *blocks,
+                     uint32_t *text_blocks)
 {
-    free(self);
+    struct blip *m = model;
+    if (has_tensor(c, IMAGE_BLOCKS "0.self_attn.qkv.weight"))
+        m->base.map = c->map = transformers;
+    // no token sees what comes after the end, so padding may be cut
+    m->base.info.flags = MOHS_MODEL_CAUSAL_TEXT;
+    m->base.info.towers = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
+    read_config(c, m);
+    *blocks = m->image.layers;
+    *text_blocks = m->text.layers;
 }
 
 static mohs_status create(const struct mohs_host *host, const void *params,
                           const struct mohs_weights *w, void **self,
                           struct mohs_error *err)
 {
-    struct config c = { .api = config_api(host), .w = w, .section = "",
-                        .err = err };
-    static const char *const parts[] = { IMAGE, NULL };
+    static const char *const whole[] = { IMAGE, TEXT "embeddings.", NULL };
+    static const struct base_plan plan = { "blip", sizeof(struct blip), walk,
+                                           read_all, whole };
     (void)params;
-    if (!c.api)
-        return mohs_fail(err, MOHS_E_UNSUPPORTED, "blip: the host has no %s",
-                         MOHS_EXT_WEIGHTS);
-    struct blip *m = calloc(1, sizeof *m);
-    if (!m)
-        return mohs_fail(err, MOHS_E_NOMEM, "blip: no memory");
-    if (has_tensor(&c, IMAGE_BLOCKS "0.self_attn.qkv.weight"))
-        m->map = c.map = transformers;
-    m->info.size = sizeof m->info;
-    // no token sees what comes after the end, so padding may be cut
-    m->info.flags = MOHS_MODEL_CAUSAL_TEXT;
-    m->info.towers = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
-    read_config(&c, m);
-    if (c.st >= 0) {
-        taps_add(&m->taps, "image", "patch", m->image.layers);
-        taps_add(&m->taps, "text", "token", m->text.layers);
-        m->info.taps = m->taps.name;
-    }
-    // a set without tensors is a model to be trained from nothing
-    if (c.st >= 0 && c.api->name(w, 0))
-        c.st = net_check_whole(walk, m, m->info.towers, &c, parts);
-    if (c.st < 0) {
-        free(m);
-        return c.st;
-    }
-    *self = m;
-    return MOHS_OK;
+    return base_create(&plan, host, w, self, err);
 }
 
-static const struct mohs_model_info *info(void *self)
-{
-    return &((struct blip *)self)->info;
-}
-
-static mohs_status describe(void *self,
-                            mohs_status (*put)(void *user,
-                                               const struct mohs_weight_spec *,
-                                               struct mohs_error *),
-                            void *user, struct mohs_error *err)
-{
-    const struct blip *m = self;
-    return net_list(walk, m, m->info.towers, m->map, put, user, err);
-}
-
-static mohs_status build(void *self, const struct mohs_graph_api *api,
-                         struct mohs_graph *g, uint32_t tower,
-                         const struct mohs_tower_inputs *in,
-                         struct mohs_tensor **out, struct mohs_error *err)
-{
-    if (tower != MOHS_TOWER_IMAGE && tower != MOHS_TOWER_TEXT)
-        return mohs_fail(err, MOHS_E_ARG, "blip: no tower %u", tower);
-    return net_build(walk, self, api, g, tower, in, out);
-}
-
-static const struct mohs_model_ops ops = {
-    .size = sizeof ops,
-    .probe = probe,
-    .create = create,
-    .destroy = destroy,
-    .info = info,
-    .describe = describe,
-    .build = build,
-};
+static const struct mohs_model_ops ops = BASE_OPS(probe, create);
 
 static const struct mohs_item blip = {
     .size = sizeof blip,

@@ -2,8 +2,9 @@
 /*
  * CLIP's causal text transformer, which goes with many image towers. The
  * parameters have transformers' names ("text_model.encoder.layers.0...",
- * "text_projection.weight"); CLIP_TEXT_NAMES maps them to OpenAI's, which
- * open_clip has too.
+ * "text_projection.weight"); CLIP_TEXT_NAMES(at) maps them to OpenAI's, which
+ * open_clip has too, below `at` ("text." in its models with a text tower of
+ * their own).
  */
 #ifndef MODELS_CLIP_TEXT_H
 #define MODELS_CLIP_TEXT_H
@@ -26,25 +27,27 @@ struct mohs_tensor *clip_text_walk(const struct clip_text *t, struct net *n,
 
 #define CLIP_TEXT "text_model."
 #define CLIP_TEXT_BLOCKS "text_model.encoder.layers."
-#define CLIP_TEXT_PART(name, part)                                  \
+#define CLIP_TEXT_PART(at, name, part)                              \
     { CLIP_TEXT_BLOCKS "#.self_attn." name ".*",                    \
-      "transformer.resblocks.#.attn.in_proj_*", part, 3 }
-#define CLIP_TEXT_SAME(name, source)                                \
+      at "transformer.resblocks.#.attn.in_proj_*", part, 3 }
+#define CLIP_TEXT_SAME(at, name, source)                            \
     { CLIP_TEXT_BLOCKS "#." name ".*",                              \
-      "transformer.resblocks.#." source ".*", 0, 0 }
-#define CLIP_TEXT_NAMES                                             \
-    { CLIP_TEXT "embeddings.token_embedding.*", "token_embedding.*", 0, 0 }, \
+      at "transformer.resblocks.#." source ".*", 0, 0 }
+#define CLIP_TEXT_NAMES(at)                                         \
+    { CLIP_TEXT "embeddings.token_embedding.*",                     \
+      at "token_embedding.*", 0, 0 },                               \
         { CLIP_TEXT "embeddings.position_embedding.weight",         \
-          "positional_embedding", 0, 0 },                           \
-        CLIP_TEXT_SAME("layer_norm1", "ln_1"),                      \
-        CLIP_TEXT_PART("q_proj", 0), CLIP_TEXT_PART("k_proj", 1),   \
-        CLIP_TEXT_PART("v_proj", 2),                                \
-        CLIP_TEXT_SAME("self_attn.out_proj", "attn.out_proj"),      \
-        CLIP_TEXT_SAME("layer_norm2", "ln_2"),                      \
-        CLIP_TEXT_SAME("mlp.fc1", "mlp.c_fc"),                      \
-        CLIP_TEXT_SAME("mlp.fc2", "mlp.c_proj"),                    \
-        { CLIP_TEXT "final_layer_norm.*", "ln_final.*", 0, 0 },     \
-        { "text_projection.weight", "text_projection", 0,           \
+          at "positional_embedding", 0, 0 },                        \
+        CLIP_TEXT_SAME(at, "layer_norm1", "ln_1"),                  \
+        CLIP_TEXT_PART(at, "q_proj", 0),                            \
+        CLIP_TEXT_PART(at, "k_proj", 1),                            \
+        CLIP_TEXT_PART(at, "v_proj", 2),                            \
+        CLIP_TEXT_SAME(at, "self_attn.out_proj", "attn.out_proj"),  \
+        CLIP_TEXT_SAME(at, "layer_norm2", "ln_2"),                  \
+        CLIP_TEXT_SAME(at, "mlp.fc1", "mlp.c_fc"),                  \
+        CLIP_TEXT_SAME(at, "mlp.fc2", "mlp.c_proj"),                \
+        { CLIP_TEXT "final_layer_norm.*", at "ln_final.*", 0, 0 },  \
+        { "text_projection.weight", at "text_projection", 0,        \
           RENAME_TURNED }
 
 #endif

@@ -13,7 +13,8 @@
 #include "common/clip_text.h"
 #include "convnext/convnext.h"
 
-static const struct rename names[] = { CLIP_TEXT_NAMES, { NULL, NULL, 0, 0 } };
+static const struct rename names[] = { CLIP_TEXT_NAMES(""),
+                                       { NULL, NULL, 0, 0 } };
 
 struct clip_convnext {
     struct base base;

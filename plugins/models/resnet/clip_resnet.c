@@ -15,7 +15,8 @@
 #include "common/clip_text.h"
 #include "resnet/resnet.h"
 
-static const struct rename names[] = { CLIP_TEXT_NAMES, { NULL, NULL, 0, 0 } };
+static const struct rename names[] = { CLIP_TEXT_NAMES(""),
+                                       { NULL, NULL, 0, 0 } };
 
 struct clip_resnet {
     struct base base;

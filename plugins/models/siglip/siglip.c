@@ -11,10 +11,9 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/net.h"
+#include "common/base.h"
 
 /* The plugin's own names are those of transformers, but for the pooling's
  * attention, which both keep fused. */
@@ -88,11 +87,9 @@ static const struct rename open_clip[] = {
 };
 
 struct siglip {
-    const struct rename *map;
+    struct base base;
     struct tower image, text;
     uint32_t patch, positions, pool_mlp;
-    struct taps taps;
-    struct mohs_model_info info;
 };
 
 /* ---- the layers ---- */
@@ -150,17 +147,17 @@ static struct mohs_tensor *text_tower(const struct siglip *m, struct net *n,
     net_at(n, "%s", TEXT);
     struct mohs_tensor *x =
         net_embedding(n, tokens, "embeddings.token_embedding.weight",
-                      m->info.vocab_size, t->width);
+                      m->base.info.vocab_size, t->width);
     x = net_add(n, x, net_normal(n, "embeddings.position_embedding.weight",
                                  0.01f,
-                                 DIMS(m->info.context_length, t->width)));
+                                 DIMS(m->base.info.context_length, t->width)));
     x = net_tap(n, "text.token", x);
     x = net_blocks(n, x, t, "text", MOHS_MASK_NONE, -1);
     net_at(n, "%s", TEXT);
     // the norm is per token, so it may follow the choice of the last one
     x = net_norm(n, x, "final_layer_norm", t->width, t->eps);
     x = net_linear(n, x, &(struct linear) { .name = "head",
-                                            .out = m->info.embed_dim,
+                                            .out = m->base.info.embed_dim,
                                             .in = t->width });
     return net_tap(n, "text.embed", x);
 }
@@ -255,7 +252,7 @@ static const char *gelu(struct config *c, const struct siglip *m, int text)
             c->w, !strcmp(c->section, "text_cfg")
                       ? "text_cfg.context_length"
                       : "model_cfg.text_cfg.context_length", &x) <= 0;
-        tanh = silent && m->info.vocab_size == 256000;
+        tanh = silent && m->base.info.vocab_size == 256000;
         tanh |= !strcmp(config_string(c, "act_kwargs.approximate", ""), "tanh");
     }
     return tanh ? "gelu_pytorch_tanh" : "gelu";
@@ -264,7 +261,7 @@ static const char *gelu(struct config *c, const struct siglip *m, int text)
 static void read_image(struct config *c, const struct source *s,
                        struct siglip *m)
 {
-    struct mohs_model_info *i = &m->info;
+    struct mohs_model_info *i = &m->base.info;
     read_tower(c, s, 0, &m->image);
     m->pool_mlp = tensor_dim(c, POOL "mlp.fc1.bias", 0, m->image.mlp);
     m->patch = config_count(
@@ -289,7 +286,7 @@ static void read_image(struct config *c, const struct source *s,
 static void read_text(struct config *c, const struct source *s,
                       struct siglip *m)
 {
-    struct mohs_model_info *i = &m->info;
+    struct mohs_model_info *i = &m->base.info;
     const char *tokens = TEXT "embeddings.token_embedding.weight";
     char text[64];
     read_tower(c, s, 1, &m->text);
@@ -338,84 +335,34 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
     return has_tensor(&c, POOL "probe") ? 50 : 0;
 }
 
-static void destroy(void *self)
+static void read_all(struct config *c, void *model, uint32_t *blocks,
+                     uint32_t *text_blocks)
 {
-    free(self);
+    struct siglip *m = model;
+    m->base.map = c->map = find_names(c);
+    struct source s = find_source(c);
+    read_image(c, &s, m);
+    read_text(c, &s, m);
+    c->section = "";
+    m->base.info.towers = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
+    m->base.info.logit_scale = expf(read_scalar(c, "logit_scale", logf(10)));
+    m->base.info.logit_bias = read_scalar(c, "logit_bias", -10);
+    *blocks = m->image.layers;
+    *text_blocks = m->text.layers;
 }
 
 static mohs_status create(const struct mohs_host *host, const void *params,
                           const struct mohs_weights *w, void **self,
                           struct mohs_error *err)
 {
-    static const char *const parts[] = { IMAGE, TEXT, "visual.", "text.",
-                                         NULL };
-    struct config c = { .api = config_api(host), .w = w, .section = "",
-                        .err = err };
+    static const char *const whole[] = { IMAGE, TEXT, "visual.", "text.", NULL };
+    static const struct base_plan plan = { "siglip", sizeof(struct siglip), walk,
+                                           read_all, whole };
     (void)params;
-    if (!c.api)
-        return mohs_fail(err, MOHS_E_UNSUPPORTED, "siglip: the host has no %s",
-                         MOHS_EXT_WEIGHTS);
-    struct siglip *m = calloc(1, sizeof *m);
-    if (!m)
-        return mohs_fail(err, MOHS_E_NOMEM, "siglip: no memory");
-    m->info.size = sizeof m->info;
-    m->info.towers = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
-    m->map = c.map = find_names(&c);
-    struct source s = find_source(&c);
-    read_image(&c, &s, m);
-    read_text(&c, &s, m);
-    m->info.logit_scale = expf(read_scalar(&c, "logit_scale", logf(10)));
-    m->info.logit_bias = read_scalar(&c, "logit_bias", -10);
-    if (c.st >= 0) {
-        taps_add(&m->taps, "image", "patch", m->image.layers);
-        taps_add(&m->taps, "text", "token", m->text.layers);
-        m->info.taps = m->taps.name;
-    }
-    // a set without tensors is a model to be trained from nothing
-    if (c.st >= 0 && c.api->name(w, 0))
-        c.st = net_check_whole(walk, m, m->info.towers, &c, parts);
-    if (c.st < 0) {
-        free(m);
-        return c.st;
-    }
-    *self = m;
-    return MOHS_OK;
+    return base_create(&plan, host, w, self, err);
 }
 
-static const struct mohs_model_info *info(void *self)
-{
-    return &((struct siglip *)self)->info;
-}
-
-static mohs_status describe(void *self,
-                            mohs_status (*put)(void *user,
-                                               const struct mohs_weight_spec *,
-                                               struct mohs_error *),
-                            void *user, struct mohs_error *err)
-{
-    const struct siglip *m = self;
-    return net_list(walk, m, m->info.towers, m->map, put, user, err);
-}
-
-static mohs_status build(void *self, const struct mohs_graph_api *api,
-                         struct mohs_graph *g, uint32_t tower,
-                         const struct mohs_tower_inputs *in,
-                         struct mohs_tensor **out, struct mohs_error *err)
-{
-    if (tower != MOHS_TOWER_IMAGE && tower != MOHS_TOWER_TEXT)
-        return mohs_fail(err, MOHS_E_ARG, "siglip: no tower %u", tower);
-    return net_build(walk, self, api, g, tower, in, out);
-}
-
-static const struct mohs_model_ops ops = {
-    .size = sizeof ops,
-    .probe = probe,
-    .create = create,
-    .destroy = destroy,
-    .info = info,
-    .describe = describe,
-    .build = build,
-};
+static const struct mohs_model_ops ops = BASE_OPS(probe, create);
 
 static const struct mohs_item siglip = {
     .size = sizeof siglip,

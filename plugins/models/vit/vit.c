@@ -10,10 +10,9 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/net.h"
+#include "common/base.h"
 
 /* The plugin's own names are timm's, with q, k and v apart. */
 static const struct block_names plain = {
@@ -108,14 +107,11 @@ static const struct {
 enum pool { POOL_FIRST, POOL_BOTH, POOL_MEAN };
 
 struct vit {
-    const struct rename *map;
-    struct config labels; /* for class_name() */
+    struct base base;
     struct tower t;
     uint32_t patch, positions, prefix, registers;
     int has_class, has_dist, positions_for_all, pre_norm, late_norm;
     enum pool pool;
-    struct taps taps;
-    struct mohs_model_info info;
 };
 
 /* ---- the layers ---- */
@@ -178,7 +174,7 @@ static struct mohs_tensor *head(const struct vit *m, struct net *n,
                                 struct mohs_tensor *x)
 {
     uint32_t w = m->t.width;
-    struct linear l = { .name = "head", .out = m->info.embed_dim, .in = w };
+    struct linear l = { .name = "head", .out = m->base.info.embed_dim, .in = w };
     struct mohs_attr half[] = { { "mul", 0.5 } };
     if (m->pool != POOL_BOTH)
         return net_linear(n, x, &l);
@@ -268,7 +264,7 @@ static void read_tokens(struct config *c, struct vit *m)
     size = config_count(c, "pretrained_cfg.input_size.1", size, 4096);
     side = size / m->patch;
     m->positions = side * side + (m->positions_for_all ? m->prefix : 0);
-    m->info.image_height = m->info.image_width = size;
+    m->base.info.image_height = m->base.info.image_width = size;
     if (!side)
         config_fail(c, "image_size", "is smaller than a patch");
     if (config_number(c, "pretrained_cfg.input_size.2", size, 1, 4096) != size)
@@ -277,11 +273,8 @@ static void read_tokens(struct config *c, struct vit *m)
 
 static void read_head(struct config *c, struct vit *m)
 {
-    uint32_t n = 0;
     char text[80];
-    while (n < 65536 && config_class(c, n))
-        n++;
-    m->info.embed_dim = tensor_dim(c, "head.bias", 0, n ? n : 1000);
+    base_classifier(c, &m->base, "head.bias");
     m->late_norm = has_tensor(c, "fc_norm.weight");
     const char *pool = config_string(
         c, "global_pool", m->late_norm || !m->has_class ? "avg" : "token");
@@ -332,106 +325,35 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
     return known ? 90 : *name ? 0 : schemes[i].sure;
 }
 
-static void destroy(void *self)
+static void read_all(struct config *c, void *model, uint32_t *blocks,
+                     uint32_t *text_blocks)
 {
-    free(self);
+    struct vit *m = model;
+    int i = find_scheme(c);
+    (void)text_blocks;
+    m->base.map = c->map = i < 0 ? NULL : schemes[i].map;
+    m->pre_norm = has_tensor(c, "norm_pre.weight");
+    read_tower(c, &m->t);
+    read_tokens(c, m);
+    read_head(c, m);
+    *blocks = m->t.layers;
 }
 
 static mohs_status create(const struct mohs_host *host, const void *params,
                           const struct mohs_weights *w, void **self,
                           struct mohs_error *err)
 {
-    static const char *const everything[] = {
+    static const char *const whole[] = {
         "blocks.", "vit.", "deit.", "encoder.", "head", "norm", "fc_norm",
         "patch_embed", "attn_pool", NULL
     };
-    struct config c = { .api = config_api(host), .w = w, .section = "",
-                        .err = err };
+    static const struct base_plan plan = { "vit", sizeof(struct vit), walk,
+                                           read_all, whole };
     (void)params;
-    if (!c.api)
-        return mohs_fail(err, MOHS_E_UNSUPPORTED, "vit: the host has no %s",
-                         MOHS_EXT_WEIGHTS);
-    struct vit *m = calloc(1, sizeof *m);
-    if (!m)
-        return mohs_fail(err, MOHS_E_NOMEM, "vit: no memory");
-    int i = find_scheme(&c);
-    m->map = c.map = i < 0 ? NULL : schemes[i].map;
-    m->info.size = sizeof m->info;
-    m->info.flags = MOHS_MODEL_CLASSIFIER;
-    m->info.towers = MOHS_TOWER_IMAGE;
-    m->info.logit_scale = 1;
-    m->pre_norm = has_tensor(&c, "norm_pre.weight");
-    read_tower(&c, &m->t);
-    read_tokens(&c, m);
-    read_head(&c, m);
-    if (c.st >= 0) {
-        taps_add(&m->taps, "image", "patch", m->t.layers);
-        m->info.taps = m->taps.name;
-    }
-    // a set without tensors is a model to be trained from nothing
-    if (c.st >= 0 && c.api->name(w, 0))
-        c.st = net_check_whole(walk, m, m->info.towers, &c, everything);
-    m->labels = c;
-    m->labels.err = NULL;
-    if (c.st < 0) {
-        free(m);
-        return c.st;
-    }
-    *self = m;
-    return MOHS_OK;
+    return base_create(&plan, host, w, self, err);
 }
 
-static const struct mohs_model_info *info(void *self)
-{
-    return &((struct vit *)self)->info;
-}
-
-static mohs_status describe(void *self,
-                            mohs_status (*put)(void *user,
-                                               const struct mohs_weight_spec *,
-                                               struct mohs_error *),
-                            void *user, struct mohs_error *err)
-{
-    const struct vit *m = self;
-    return net_list(walk, m, m->info.towers, m->map, put, user, err);
-}
-
-static mohs_status build(void *self, const struct mohs_graph_api *api,
-                         struct mohs_graph *g, uint32_t tower,
-                         const struct mohs_tower_inputs *in,
-                         struct mohs_tensor **out, struct mohs_error *err)
-{
-    if (tower != MOHS_TOWER_IMAGE)
-        return mohs_fail(err, MOHS_E_ARG, "vit: no tower %u", tower);
-    return net_build(walk, self, api, g, tower, in, out);
-}
-
-static const char *class_name(void *self, uint32_t index)
-{
-    return config_class(&((struct vit *)self)->labels, index);
-}
-
-static const struct mohs_classifier classifier = {
-    .size = sizeof classifier,
-    .class_name = class_name,
-};
-
-static const void *get_extension(void *self, const char *id)
-{
-    (void)self;
-    return strcmp(id, MOHS_EXT_CLASSIFIER) ? NULL : &classifier;
-}
-
-static const struct mohs_model_ops ops = {
-    .size = sizeof ops,
-    .probe = probe,
-    .create = create,
-    .destroy = destroy,
-    .info = info,
-    .describe = describe,
-    .build = build,
-    .get_extension = get_extension,
-};
+static const struct mohs_model_ops ops = BASE_OPS(probe, create);
 
 static const struct mohs_item vit = {
     .size = sizeof vit,
