@@ -401,6 +401,8 @@ def convnext_v2():
     """Response norm instead of layer scale, names of timm."""
     classifier("convnext_v2", timm_config("convnextv2_tiny"),
                tiny_convnext(5, use_grn=True), 32, n=1)
+
+
 # ---- ViTamin ----------------------------------------------------------------
 
 def vitamin():
@@ -437,17 +439,11 @@ def vitamin():
 
 
 CASES = {f.__name__: f for f in (
-<<<<<<< HEAD
     siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
     clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
     vit_torchvision, vit_transformers, blip, clip_resnet, clip_convnext,
-    resnet_groups, resnet_basic, convnext_torchvision, convnext_v2)}
-=======
-    clip_resnet, clip_convnext, resnet_groups, resnet_basic,
-    convnext_torchvision, convnext_v2,
-    siglip, siglip_open_clip, vit_timm, vit_deit_distilled,
-    vit_deit3_registers, vit_torchvision, vit_transformers, blip, vitamin)}
->>>>>>> 03bab92 (vitamin: ViTamin with CLIP's text tower, as open_clip saves it)
+    resnet_groups, resnet_basic, convnext_torchvision, convnext_v2,
+    vitamin)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

@@ -24,20 +24,34 @@ static int activation(struct config *c)
                                                         : MOHS_ACT_GELU;
 }
 
+/* A size: open_clip's key, else transformers', else `def`. */
+static uint32_t size(struct config *c, const char *key, const char *other,
+                     uint32_t def, uint32_t max)
+{
+    c->section = "text_config";
+    def = config_count(c, other, def, max);
+    c->section = SECTION;
+    return config_count(c, key, def, max);
+}
+
 static void read_tower(struct config *c, struct tower *t)
 {
     t->act = activation(c);
-    c->section = SECTION;
     t->at = CLIP_TEXT_BLOCKS;
     t->names = &block;
-    t->width = config_count(
-        c, "width", tensor_dim(c, CLIP_TEXT "final_layer_norm.weight", 0, 512),
-        16384);
-    t->mlp = tensor_dim(c, CLIP_TEXT_BLOCKS "0.mlp.fc1.bias", 0, 4 * t->width);
-    t->layers = config_count(
-        c, "layers", count_tensors(c, CLIP_TEXT_BLOCKS, ".mlp.fc1.bias", 12),
-        NET_LAYERS_MAX);
-    t->heads = config_count(c, "heads", (t->width + 63) / 64, 256);
+    t->width = size(c, "width", "hidden_size",
+                    tensor_dim(c, CLIP_TEXT "final_layer_norm.weight", 0, 512),
+                    16384);
+    c->section = "text_config";
+    t->mlp = config_count(
+        c, "intermediate_size",
+        tensor_dim(c, CLIP_TEXT_BLOCKS "0.mlp.fc1.bias", 0, 4 * t->width),
+        65536);
+    t->layers = size(c, "layers", "num_hidden_layers",
+                     count_tensors(c, CLIP_TEXT_BLOCKS, ".mlp.fc1.bias", 12),
+                     NET_LAYERS_MAX);
+    t->heads = size(c, "heads", "num_attention_heads", (t->width + 63) / 64,
+                    256);
     t->eps = config_number(c, "norm_kwargs.eps", 1e-5, 1e-12, 1);
     tower_check(c, t, "heads");
 }
@@ -47,12 +61,12 @@ void clip_text_read(struct config *c, struct clip_text *t,
 {
     read_tower(c, &t->tower);
     t->embed = info->embed_dim;
-    t->context = config_count(
-        c, "context_length",
+    t->context = size(
+        c, "context_length", "max_position_embeddings",
         tensor_dim(c, CLIP_TEXT "embeddings.position_embedding.weight", 0, 77),
         65536);
-    t->vocab = config_count(
-        c, "vocab_size",
+    t->vocab = size(
+        c, "vocab_size", "vocab_size",
         tensor_dim(c, CLIP_TEXT "embeddings.token_embedding.weight", 0, 49408),
         1 << 24);
     if (t->context < 2)

@@ -16,8 +16,8 @@ struct clip_text {
     uint32_t context, vocab, embed;
 };
 
-/* Sizes from open_clip's configuration, and where it is silent from the
- * tensors; c->map and info->embed_dim are set. Fills in what info says of
+/* Sizes from open_clip's configuration or transformers' text_config, and where
+ * they are silent from the tensors; c->map and info->embed_dim are set. Fills in what info says of
  * such a model but for its pictures. */
 void clip_text_read(struct config *c, struct clip_text *t,
                     struct mohs_model_info *info);

@@ -200,6 +200,8 @@ static void read_image(struct config *c, struct vitamin *m)
         count_tensors(c, BACKBONE "stages.1.", ".pre_norm.weight", 4);
     uint32_t size = config_count(c, "image_size", 224, 4096);
     m->positions = tensor_dim(c, TRUNK "pos_embed", 0, 0);
+    if (!tensor_dim(c, TRUNK "pos_embed", 1, 0)) // [1, 1, w], or not there
+        m->positions = (uint32_t)has_tensor(c, TRUNK "pos_embed");
     if (m->positions)
         size = (uint32_t)lround(sqrt(m->positions)) * REDUCTION;
     c->section = "model_cfg.vision_cfg";
