@@ -12,3 +12,11 @@ tests_unit_test_guard_SOURCES = %D%/unit/test_guard.c %D%/unit/attack_victim.c \
 tests_unit_test_guard_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_guard_LDADD = core/libeval.la core/libplugin.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_joint
+tests_unit_test_joint_SOURCES = %D%/unit/test_joint.c %D%/unit/attack_victim.c \
+	%D%/unit/attack_victim.h plugins/attacks/common/view.c \
+	plugins/attacks/common/view.h
+tests_unit_test_joint_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_joint_LDADD = core/libplugincheck.la core/libplugin.la core/libcompute.la \
+	core/libbase.la plugins/common/libwords.la $(CHECK_LIBS) -lpthread -lm
+EXTRA_DIST += tests/golden/joint.py tests/golden/joint.h

@@ -436,4 +436,5 @@ def main():
     pathlib.Path(__file__).with_suffix(".h").write_text("\n".join(out) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
