@@ -20,3 +20,9 @@ tests_unit_test_joint_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_joint_LDADD = core/libplugincheck.la core/libplugin.la core/libcompute.la \
 	core/libbase.la plugins/common/libwords.la $(CHECK_LIBS) -lpthread -lm
 EXTRA_DIST += tests/golden/joint.py tests/golden/joint.h
+check_PROGRAMS += tests/unit/test_victim_text
+tests_unit_test_victim_text_SOURCES = %D%/unit/test_victim_text.c
+tests_unit_test_victim_text_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_victim_text_LDADD = core/libeval.la core/libdata.la core/libresults.la \
+	core/libcache.la core/libplugin.la core/libmodel.la core/libgraph.la \
+	core/libcompute.la core/libimage.la core/libbase.la $(CHECK_LIBS) -lpthread -lm
