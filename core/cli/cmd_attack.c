@@ -37,9 +37,19 @@ struct job {
     struct encoder *encoder;
     char **text;
     size_t n_texts;
-    float *candidate, *clean, *after;
+    float *candidate, *clean, *after; /* texts; pictures before and after */
+    float *own_clean, *own_after;      /* the pictures' own texts */
     struct image *pixels;
-    uint32_t *first, *own; /* positives: one a picture */
+    const uint8_t **rgb;
+    const char **own_text;
+    uint64_t *key;
+    uint32_t *first, *own, *each; /* positives: one a picture, one a text */
+};
+
+/* What is attacked, and what counts its passes; NULL: this side is not. */
+struct side {
+    struct mohs_victim *v;
+    struct guard *guard;
 };
 
 static mohs_status read_options(struct cli *c, struct job *j, struct mohs_error *err)
@@ -163,13 +173,58 @@ static mohs_status write_picture(const struct job *j, struct mohs_victim *v, uin
     return st;
 }
 
-static void say(const struct job *j, struct mohs_victim *v, struct guard_count took,
-                uint32_t i, bool json, struct str *out)
+static bool edits_texts(const struct job *j)
+{
+    const struct mohs_attack_ops *ops = j->item->item->ops;
+    return ops->flags & (MOHS_ATTACK_TEXT | MOHS_ATTACK_PAIR);
+}
+
+static bool only_texts(const struct job *j)
+{
+    const struct mohs_attack_ops *ops = j->item->item->ops;
+    return ops->flags & MOHS_ATTACK_TEXT;
+}
+
+static double cosine(const struct job *j, const float *a, const float *b)
+{
+    double s = 0;
+    for (uint32_t k = 0; k < encoder_info(j->encoder)->embed_dim; k++)
+        s += (double)a[k] * b[k];
+    return s;
+}
+
+/* What became of the own text of picture i, and of how well they match. */
+static void say_text(const struct job *j, const struct side *texts, uint32_t i, bool json,
+                     struct str *out)
+{
+    size_t at = (size_t)i * encoder_info(j->encoder)->embed_dim;
+    double before = cosine(j, j->clean + at, j->own_clean + at);
+    double after = cosine(j, j->after + at, j->own_after + at);
+    struct victim_audit a;
+    victim_audit(texts->v, i, &a);
+    if (!json) {
+        str_addf(out, "%s: own text \"%s\" -> \"%s\" (%.4f -> %.4f); %llu words, %llu "
+                 "characters, %llu tokens changed\n", j->image[i], j->text[j->own[i]],
+                 victim_text(texts->v, i), before, after, (unsigned long long)a.words,
+                 (unsigned long long)a.chars, (unsigned long long)a.tokens);
+        return;
+    }
+    str_add(out, ", \"attacked_own\": ");
+    str_add_json(out, victim_text(texts->v, i));
+    str_addf(out, ", \"own_cosine\": %.6f, \"attacked_own_cosine\": %.6f, \"words\": %llu, "
+                  "\"characters\": %llu, \"tokens\": %llu", before, after,
+             (unsigned long long)a.words, (unsigned long long)a.chars,
+             (unsigned long long)a.tokens);
+}
+
+static void say_image(const struct job *j, const struct side *images, uint32_t i, bool json,
+                      struct str *out)
 {
     double before, after;
     struct victim_audit a;
+    struct guard_count took = guard_count(images->guard, i);
     uint32_t was = best(j, j->clean, i, &before), is = best(j, j->after, i, &after);
-    victim_audit(v, i, &a);
+    victim_audit(images->v, i, &a);
     if (!json) {
         str_addf(out, "%s: \"%s\" (%.4f) -> \"%s\" (%.4f); |delta| linf %.5f, l2 %.4f; "
                  "%u forward, %u backward%s%s\n",
@@ -178,19 +233,32 @@ static void say(const struct job *j, struct mohs_victim *v, struct guard_count t
                  is != j->own[i] ? "" : "; unmoved");
         return;
     }
-    str_add(out, i ? ",\n  {\"image\": " : "\n  {\"image\": ");
-    str_add_json(out, j->image[i]);
-    str_add(out, ", \"own\": ");
-    str_add_json(out, j->text[j->own[i]]);
     str_add(out, ", \"clean\": ");
     str_add_json(out, j->text[was]);
     str_add(out, ", \"attacked\": ");
     str_add_json(out, j->text[is]);
     str_addf(out, ", \"clean_cosine\": %.6f, \"attacked_cosine\": %.6f, \"linf\": %.8g, "
                   "\"l2\": %.8g, \"out_of_range\": %llu, \"forward\": %u, "
-                  "\"backward\": %u, \"cut\": %s}", before, after, a.linf, a.l2,
+                  "\"backward\": %u, \"cut\": %s", before, after, a.linf, a.l2,
              (unsigned long long)a.out_of_range, took.forward, took.backward,
              took.cut ? "true" : "false");
+}
+
+static void say(const struct job *j, const struct side *images, const struct side *texts,
+                uint32_t i, bool json, struct str *out)
+{
+    if (json) {
+        str_add(out, i ? ",\n  {\"image\": " : "\n  {\"image\": ");
+        str_add_json(out, j->image[i]);
+        str_add(out, ", \"own\": ");
+        str_add_json(out, j->text[j->own[i]]);
+    }
+    if (images->v)
+        say_image(j, images, i, json, out);
+    if (texts->v)
+        say_text(j, texts, i, json, out);
+    if (json)
+        str_add(out, "}");
 }
 
 /* A picture's own text: line i when there is one line a picture, else the one
@@ -205,43 +273,115 @@ static mohs_status find_own(struct job *j, const uint8_t *const *rgb,
     return MOHS_OK;
 }
 
+/* ---- the two sides ---- */
+
+static mohs_status side_open(const struct job *j, struct victim_options *o,
+                             struct side *out, struct mohs_error *err)
+{
+    const struct mohs_model_info *info = encoder_info(j->encoder);
+    struct guard_options go = { .candidate = o->candidate, .scale = info->logit_scale,
+                                .bias = info->logit_bias, .budget = j->budget };
+    o->encoder = j->encoder;
+    o->n = j->n;
+    o->key = j->key;
+    o->positive_first = j->first;
+    RET_IF_ERR(victim_new(o, &out->v, err));
+    return guard_new(out->v, &go, &out->guard, err);
+}
+
+static void side_close(struct side *s)
+{
+    guard_free(s->guard);
+    victim_free(s->v);
+}
+
+/* The pictures' own texts; what they are matched with are the pictures. */
+static mohs_status open_texts(const struct job *j, struct side *out, struct mohs_error *err)
+{
+    struct victim_options o = { .tower = MOHS_TOWER_TEXT, .text = j->own_text,
+                                .candidate = j->clean, .n_candidates = j->n,
+                                .positive = j->each };
+    if (only_texts(j) && j->n < 2)
+        return mohs_fail(err, MOHS_E_ARG, "attack: %s takes two pictures or more: what a "
+                         "text can be matched with", j->attack);
+    return side_open(j, &o, out, err);
+}
+
+static mohs_status open_images(const struct job *j, const struct mohs_victim_pair *pair,
+                               struct side *out, struct mohs_error *err)
+{
+    struct victim_options o = { .tower = MOHS_TOWER_IMAGE, .rgb = j->rgb,
+                                .candidate = j->candidate,
+                                .n_candidates = (uint32_t)j->n_texts, .positive = j->own,
+                                .pair = pair };
+    return side_open(j, &o, out, err);
+}
+
+static mohs_status embed_after(struct job *j, const struct side *images,
+                               const struct side *texts, struct mohs_error *err)
+{
+    size_t bytes = (size_t)j->n * encoder_info(j->encoder)->embed_dim * sizeof(float);
+    if (images->v)
+        RET_IF_ERR(victim_embed(images->v, j->after, err));
+    else
+        memcpy(j->after, j->clean, bytes);
+    if (!texts->v)
+        return MOHS_OK;
+    memcpy(j->own_clean, texts->v->clean_embed, bytes);
+    return victim_embed(texts->v, j->own_after, err);
+}
+
+static mohs_status prepare(struct job *j, struct mohs_error *err)
+{
+    uint32_t dim = encoder_info(j->encoder)->embed_dim;
+    j->rgb = xcalloc(j->n, sizeof *j->rgb);
+    j->key = xcalloc(j->n, sizeof *j->key);
+    j->each = xcalloc(j->n, sizeof *j->each);
+    j->own_text = xcalloc(j->n, sizeof *j->own_text);
+    j->own_clean = try_calloc(j->n, dim * sizeof(float), "embeddings", err);
+    j->own_after = try_calloc(j->n, dim * sizeof(float), "embeddings", err);
+    if (!j->own_clean || !j->own_after)
+        return MOHS_E_NOMEM;
+    for (uint32_t i = 0; i < j->n; i++) {
+        j->rgb[i] = j->pixels[i].rgb;
+        j->key[i] = hash_str64(path_base(j->image[i]));
+        j->each[i] = i;
+    }
+    RET_IF_ERR(find_own(j, j->rgb, err));
+    for (uint32_t i = 0; i < j->n; i++)
+        j->own_text[i] = j->text[j->own[i]];
+    return MOHS_OK;
+}
+
 static mohs_status attack(struct cli *c, struct job *j, struct registry *r,
                           struct mohs_error *err)
 {
     const struct mohs_attack_ops *ops = j->item->item->ops;
-    const uint8_t **rgb = xcalloc(j->n, sizeof *rgb);
-    uint64_t *key = xcalloc(j->n, sizeof *key);
-    struct mohs_victim *v = NULL;
-    struct guard *g = NULL;
+    struct side images = { NULL, NULL }, texts = { NULL, NULL };
+    struct mohs_victim_pair pair = { .size = sizeof pair, .first = j->first };
     struct str out = { 0 };
     void *self = NULL;
     mohs_status st;
-    for (uint32_t i = 0; i < j->n; i++) {
-        rgb[i] = j->pixels[i].rgb;
-        key[i] = hash_str64(path_base(j->image[i]));
+    OUT_IF_ERR(prepare(j, err));
+    if (edits_texts(j)) {
+        OUT_IF_ERR(open_texts(j, &texts, err));
+        pair.texts = guard_victim(texts.guard);
     }
-    OUT_IF_ERR(find_own(j, rgb, err));
-    struct victim_options o = { .encoder = j->encoder, .tower = MOHS_TOWER_IMAGE,
-                                .n = j->n, .rgb = rgb, .key = key,
-                                .candidate = j->candidate,
-                                .n_candidates = (uint32_t)j->n_texts,
-                                .positive_first = j->first, .positive = j->own };
-    OUT_IF_ERR(victim_new(&o, &v, err));
-    const struct mohs_model_info *info = encoder_info(j->encoder);
-    struct guard_options go = { .candidate = j->candidate, .scale = info->logit_scale,
-                                .bias = info->logit_bias, .budget = j->budget };
-    OUT_IF_ERR(guard_new(v, &go, &g, err));
+    if (!only_texts(j))
+        OUT_IF_ERR(open_images(j, texts.v ? &pair : NULL, &images, err));
     st = ops->create(registry_host(r), j->params, &self, err);
     if (st >= 0)
-        st = ops->run(self, guard_victim(g), op_seed(j->seed, j->attack, 0), err);
+        st = ops->run(self, guard_victim(images.v ? images.guard : texts.guard),
+                      op_seed(j->seed, j->attack, 0), err);
     scratch_reset();
     if (st < 0)
         goto out;
-    OUT_IF_ERR(victim_embed(v, j->after, err));
+    OUT_IF_ERR(embed_after(j, &images, &texts, err));
     OUT_IF_ERR(dir_make(j->out, err));
     for (uint32_t i = 0; i < j->n; i++) {
-        OUT_IF_ERR(write_picture(j, v, i, err));
-        say(j, v, guard_count(g, i), i, c->json, &out);
+        if (images.v)
+            OUT_IF_ERR(write_picture(j, images.v, i, err));
+        say(j, &images, &texts, i, c->json, &out);
     }
     if (c->json) {
         printf("{\"version\": 1, \"attack\": \"%s\", \"images\": [%s\n]}\n", j->attack,
@@ -254,10 +394,8 @@ out:
     str_free(&out);
     if (self)
         ops->destroy(self);
-    guard_free(g);
-    victim_free(v);
-    free(rgb);
-    free(key);
+    side_close(&images);
+    side_close(&texts);
     return st;
 }
 
@@ -283,6 +421,12 @@ out:
     free(j.after);
     free(j.first);
     free(j.own);
+    free(j.each);
+    free(j.rgb);
+    free(j.key);
+    free(j.own_text);
+    free(j.own_clean);
+    free(j.own_after);
     strv_free(j.text);
     if (j.params)
         item_params_free(j.item, j.params);
@@ -297,6 +441,7 @@ const struct cli_command command_attack = {
     .options = options,
     .details = "With one text a picture, line i is what picture i shows; else the nearest\n"
                "text counts as true. Writes the attacked picture at the model's size where\n"
-               "pixels are attacked, and prints the best text before and after.",
+               "pixels are attacked, and prints the best text before and after. Attacks on\n"
+               "texts change the texts that are the pictures' own, and print them.",
     .run = run,
 };
