@@ -24,7 +24,7 @@ EXTRA_DIST += bench/README.md bench/train_step.py bench/train_step.sh
 bench_corruptions_SOURCES = %D%/corruptions.c
 bench_corruptions_LDADD = core/libplugin.la core/libcompute.la core/libbase.la \
 	$(DL_LIBS) -lpthread -lm
-EXTRA_DIST += bench/corruptions.py bench/attacks.py bench/pgd_step.py
+EXTRA_DIST += bench/corruptions.py bench/attacks.py bench/joint.lua bench/pgd_step.py
 
 # Any model on given inputs; bench/models.py compares it with its reference.
 bench_model_case_SOURCES = %D%/model_case.c

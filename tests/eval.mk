@@ -1,3 +1,4 @@
 dist_check_SCRIPTS += tests/recipes/recipes.sh
 dist_check_SCRIPTS += tests/recipes/snippets.sh
 dist_check_SCRIPTS += tests/recipes/attacks.sh
+dist_check_SCRIPTS += tests/recipes/joint.sh
