@@ -59,7 +59,20 @@ struct dataset {
     struct data_source *source; /* owned; NULL: pictures are in files */
     size_t cap_images, cap_texts;
     struct data_embeddings *embeddings; /* owned; NULL: encode */
+    const char **class_ids;       /* folder names of the classes, or NULL */
+    const uint32_t *class_parent; /* of each class: its index in the list of
+                                     classes that names came from, or NULL */
+    size_t n_parent;              /* classes in that list */
+    const char **templates;       /* prompts that came with the set, or NULL */
+    size_t n_templates;
+    const char *corruption; /* what was done to the files, or NULL */
+    uint32_t severity;      /* 1..5, of corruption */
+    const char **factors;   /* names of what images were annotated with */
+    size_t n_factors;
+    uint8_t *factor; /* n_images * n_factors: 0, 1, or FACTOR_NONE for an
+                        image that is left out; NULL without factors */
 };
+enum { FACTOR_NONE = 255 };
 
 void dataset_free(struct dataset *d);
 
@@ -139,10 +152,48 @@ struct webdataset_options {
 };
 mohs_status data_webdataset(const struct webdataset_options *o,
                             struct dataset **out, struct mohs_error *err);
-/* Image folder: one subfolder per class (names from classnames.txt if the
- * folder has one, else the folder names), files in byte order. */
+/*
+ * An image folder: one subfolder per class, classes and files in byte order;
+ * folders that are all named by numbers (ImageNet-V2) in the order of these.
+ * Class names come from `classes` or else classnames.txt in the folder (see
+ * class_list.h for what such a file may be), or else are the folder names. A
+ * list with folder names, or one as long as the numbers reach, may name more
+ * classes than there are folders (ImageNet-A, -R); other lists name each
+ * folder. A file templates.txt or zeroshot_classification_templates.txt is
+ * read with them.
+ */
+struct folder_options {
+    const char *dir;
+    size_t limit;        /* the first so many images of all; 0: all */
+    size_t per_class;    /* the first so many images of a class; 0: all */
+    const char *classes; /* file, or NULL */
+    bool parent;         /* classes: all of the list, not only those here */
+    bool unlabelled;     /* images are of none of the classes (out of
+                            distribution); pictures may lie in dir itself */
+    const char *corruption; /* what was done to the files; NULL: nothing */
+    uint32_t severity;      /* 1..5, of corruption */
+};
+mohs_status data_folder_open(const struct folder_options *o, struct dataset **out,
+                             struct mohs_error *err);
+/* The same with nothing but a limit. */
 mohs_status data_folder(const char *dir, size_t limit, struct dataset **out,
                         struct mohs_error *err);
+/* Factors of the images from ImageNet-X's JSON lines: objects with
+ * "file_name" and keys that are 0 or 1. A file name is an image's id or, if
+ * that is unique, the last part of one. Images in the column file_name of
+ * the CSV `prototypes` (may be NULL) or without a line are left out. Fails
+ * when no image has a line. */
+mohs_status dataset_factors(struct dataset *d, const char *jsonl,
+                            const char *prototypes, struct mohs_error *err);
+/* What ImageNet-C and the like hold: corruption/severity/class, or the same
+ * one folder deeper. Entries in byte order; the arena owns them. */
+struct corrupted_folder {
+    const char *corruption, *dir;
+    uint32_t severity;
+};
+mohs_status data_corrupted_folders(const char *dir, struct arena *a,
+                                   struct corrupted_folder **out, size_t *n,
+                                   struct mohs_error *err);
 /* A depth map, malloc'ed: a grey PNG of 16 bits (millimetres; metres out) or
  * 8 (as it is), or an NPY array (as it is; see npy.h for its types). What
  * is not finite and above 0, as 0 for "not measured", is refused. */

@@ -31,6 +31,7 @@ void dataset_free(struct dataset *d)
         free(d->embeddings);
     }
     arena_free(d->arena);
+    free(d->factor);
     free(d);
 }
 
@@ -49,9 +50,11 @@ struct data_image *dataset_add_image(struct dataset *d, const char *id,
     d->image = dataset_grow(d, d->image, d->n_images, &d->cap_images, sizeof *d->image);
     struct data_image *im = &d->image[d->n_images++];
     *im = (struct data_image) { .key = hash_str64(id), .label = UINT32_MAX };
-    im->id = arena_strdup(d->arena, id);
     if (path)
         im->path = arena_printf(d->arena, "%s/%s", d->root, path);
+    // one text for both where the id is the path
+    im->id = path && !strcmp(id, path) ? im->path + strlen(d->root) + 1
+                                       : arena_strdup(d->arena, id);
     return im;
 }
 
@@ -82,6 +85,15 @@ void dataset_hash(struct dataset *d)
     }
     for (size_t i = 0; i < d->n_classes; i++)
         hasher_str(h, d->classes[i]);
+    // what most sets lack leaves their hashes alone
+    if (d->corruption) {
+        hasher_str(h, d->corruption);
+        hasher_u64(h, d->severity);
+    }
+    for (size_t i = 0; i < d->n_factors; i++)
+        hasher_str(h, d->factors[i]);
+    if (d->n_factors)
+        hasher_bytes(h, d->factor, d->n_images * d->n_factors);
     d->hash = hasher_end(h);
 }
 

@@ -12,3 +12,5 @@ core_libdata_la_CPPFLAGS = $(AM_CPPFLAGS) $(FREETYPE_CFLAGS) $(ZLIB_CFLAGS) \
 	$(ZSTD_CFLAGS)
 core_libdata_la_LIBADD = $(JANSSON_LIBS) $(FREETYPE_LIBS) $(SNAPPY_LIBS) \
 	$(ZLIB_LIBS) $(ZSTD_LIBS)
+core_libdata_la_SOURCES += %D%/class_list.c %D%/class_list.h %D%/class_notes.c \
+	%D%/data_factors.c %D%/prompts.c %D%/prompts.h

@@ -152,6 +152,11 @@ void attack_keys(struct assault *a)
         hasher_u64(h, a->c->data->content[i].hi);
         hasher_u64(h, a->c->data->content[i].lo);
     }
+    if (a->c->prompts) {
+        struct hash128 t = class_texts_of(a->c)->hash;
+        hasher_u64(h, t.hi);
+        hasher_u64(h, t.lo);
+    }
     struct hash128 base = hasher_end(h);
     a->key = xcalloc(a->n, sizeof *a->key);
     for (uint32_t i = 0; i < a->n; i++) {
@@ -161,10 +166,30 @@ void attack_keys(struct assault *a)
     }
 }
 
+/* The prompts of each image's class. */
+static void find_class(struct assault *a)
+{
+    uint32_t p0, p1;
+    for (uint32_t i = 0; i < a->n; i++) {
+        cell_class_of(a->c, i, &p0, &p1);
+        a->first[i + 1] = a->first[i] + p1 - p0;
+    }
+    a->positive = xcalloc(a->first[a->n], sizeof *a->positive);
+    for (uint32_t i = 0; i < a->n; i++) {
+        cell_class_of(a->c, i, &p0, &p1);
+        for (uint32_t p = p0; p < p1; p++)
+            a->positive[a->first[i] + p - p0] = p;
+    }
+}
+
 static void find_positives(struct assault *a)
 {
     const struct dataset *d = a->c->data->set;
     a->first = xcalloc(a->n + 1, sizeof *a->first);
+    if (a->c->prompts) {
+        find_class(a);
+        return;
+    }
     a->positive = xcalloc(d->n_texts, sizeof *a->positive);
     if (a->tower == MOHS_TOWER_TEXT) {
         for (uint32_t i = 0; i < a->n; i++) {
@@ -349,7 +374,7 @@ static void chunk_prepare(const struct assault *a, const uint32_t *sample, uint3
     ch->text = xcalloc(n, sizeof *ch->text);
     ch->key = xcalloc(n, sizeof *ch->key);
     ch->first = xcalloc((size_t)n + 1, sizeof *ch->first);
-    ch->positive = xcalloc(d->n_texts + 1, sizeof *ch->positive);
+    ch->positive = xcalloc(a->first[a->n] + 1, sizeof *ch->positive);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = sample[i], m = a->first[k + 1] - a->first[k];
         ch->text[i] = images ? NULL : d->text[k].text;
@@ -429,7 +454,8 @@ static mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
         .key = ch->key,
         .clean = ch->clean,
         .candidate = images ? a->text : a->image,
-        .n_candidates = (uint32_t)(images ? d->n_texts : d->n_images),
+        .n_candidates =
+            (uint32_t)(images ? cell_candidates(a->c) : d->n_images),
         .positive_first = ch->first,
         .positive = ch->positive,
         .pair = pair,

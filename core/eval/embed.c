@@ -223,46 +223,52 @@ static mohs_status put_text(struct mohs_text_sink *s, uint32_t i,
     return MOHS_OK;
 }
 
-/* The cell's texts, corrupted where the corruption is of texts. Fresh. */
-static mohs_status cell_texts(struct eval *e, const struct eval_cell *c,
-                              char ***out, struct mohs_error *err)
+/* The texts in[0..n), corrupted where the cell's corruption is of texts. */
+static mohs_status corrupt_texts(struct eval *e, const struct eval_cell *c,
+                                 size_t n, const char *const *in,
+                                 const uint64_t *key, char **text,
+                                 struct mohs_error *err)
+{
+    const struct mohs_corruption_ops *ops = c->corruption.item->item->ops;
+    const char *id = c->corruption.item->item->id;
+    uint32_t severity = c->corruption.severity;
+    struct texts t = { text, 0 };
+    struct mohs_text_sink sink = { sizeof sink, &t, put_text };
+    struct mohs_texts ti = { sizeof ti, (uint32_t)n, in, key };
+    void *self = NULL;
+    mohs_status st = ops->create(registry_host(e->registry), c->corruption.params,
+                                 &self, err);
+    if (st >= 0)
+        st = ops->apply_text(self, &ti, &sink, severity,
+                             op_seed(e->o.seed, id, severity), err);
+    if (self)
+        ops->destroy(self);
+    scratch_reset();
+    if (st >= 0 && t.unedited)
+        log_info("%s:%u: %zu of %zu texts left as they are: nothing to edit in them",
+                 id, severity, t.unedited, n);
+    return st;
+}
+
+mohs_status cell_texts(struct eval *e, const struct eval_cell *c, char ***out,
+                       struct mohs_error *err)
 {
     const struct dataset *d = c->data->set;
-    char **text = xcalloc(d->n_texts + 1, sizeof *text);
-    for (size_t i = 0; i < d->n_texts; i++)
-        text[i] = xstrdup(d->text[i].text);
+    const struct class_texts *k = c->prompts ? class_texts_of(c) : NULL;
+    size_t n = k ? k->n_texts : d->n_texts;
+    char **text = xcalloc(n + 1, sizeof *text);
+    const char **in = xcalloc(n + 1, sizeof *in);
+    uint64_t *key = xcalloc(n + 1, sizeof *key);
     mohs_status st = MOHS_OK;
-    if (corrupts_text(&c->corruption)) {
-        const struct mohs_corruption_ops *ops = c->corruption.item->item->ops;
-        const char **in = xcalloc(d->n_texts, sizeof *in);
-        uint64_t *key = xcalloc(d->n_texts, sizeof *key);
-        struct texts t = { text, 0 };
-        struct mohs_text_sink sink = { sizeof sink, &t, put_text };
-        void *self = NULL;
-        for (size_t i = 0; i < d->n_texts; i++) {
-            in[i] = d->text[i].text;
-            key[i] = d->text[i].key;
-        }
-        struct mohs_texts ti = { sizeof ti, (uint32_t)d->n_texts, in, key };
-        st = ops->create(registry_host(e->registry), c->corruption.params,
-                         &self, err);
-        if (st >= 0)
-            st =
-                ops->apply_text(self, &ti, &sink, c->corruption.severity,
-                                op_seed(e->o.seed, c->corruption.item->item->id,
-                                        c->corruption.severity),
-                                err);
-        if (self)
-            ops->destroy(self);
-        scratch_reset();
-        if (st >= 0 && t.unedited)
-            log_info("%s:%u: %zu of %zu texts left as they are: nothing to "
-                     "edit in them",
-                     c->corruption.item->item->id, c->corruption.severity,
-                     t.unedited, (size_t)d->n_texts);
-        free(in);
-        free(key);
+    for (size_t i = 0; i < n; i++) {
+        in[i] = k ? k->text[i] : d->text[i].text;
+        key[i] = k ? hash_str64(in[i]) : d->text[i].key;
+        text[i] = xstrdup(in[i]);
     }
+    if (corrupts_text(&c->corruption))
+        st = corrupt_texts(e, c, n, in, key, text, err);
+    free(in);
+    free(key);
     if (st < 0) {
         strv_free(text);
         return st;
@@ -271,14 +277,11 @@ static mohs_status cell_texts(struct eval *e, const struct eval_cell *c,
     return MOHS_OK;
 }
 
-mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
-                        struct mohs_error *err)
+mohs_status text_rows(struct eval *e, const struct eval_cell *c, size_t n,
+                      const char *const *text, float *out, struct mohs_error *err)
 {
     struct encoder *enc = c->model->encoder;
-    size_t n = c->data->set->n_texts;
     uint32_t dim = encoder_info(enc)->embed_dim, *missing = NULL, n_missing = 0;
-    char **text;
-    RET_IF_ERR(cell_texts(e, c, &text, err));
     struct hash128 base = encoder_text_hash(enc);
     struct hash128 *key = xcalloc(n, sizeof *key);
     for (size_t i = 0; i < n; i++)
@@ -303,6 +306,18 @@ mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
     }
     free(missing);
     free(key);
+    return st;
+}
+
+mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
+                        struct mohs_error *err)
+{
+    char **text;
+    if (c->prompts)
+        return embed_classes(e, c, out, err);
+    RET_IF_ERR(cell_texts(e, c, &text, err));
+    mohs_status st = text_rows(e, c, c->data->set->n_texts,
+                               (const char *const *)text, out, err);
     strv_free(text);
     return st;
 }

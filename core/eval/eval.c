@@ -75,6 +75,10 @@ void eval_close(struct eval *e)
         free(m->label);
         free(m);
     }
+    for (struct eval_prompts *p = e->prompts, *next; p; p = next) {
+        next = p->next;
+        eval_prompts_free(p);
+    }
     for (struct eval_data *d = e->data, *next; d; d = next) {
         next = d->next;
         data_free(d);
@@ -160,6 +164,12 @@ struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c)
     hasher_u64(h, e->o.bootstrap);
     hasher_str(h, c->model->label);
     hasher_str(h, c->data->label);
+    if (c->prompts) {
+        struct hash128 t = class_texts_of(c)->hash;
+        hasher_u64(h, t.hi);
+        hasher_u64(h, t.lo);
+        hasher_str(h, prompts_name(c->prompts->prompts));
+    }
     for (size_t i = 0; i < c->n_extra; i++) {
         hasher_str(h, c->extra[i].key);
         hasher_str(h, c->extra[i].value);
@@ -177,7 +187,28 @@ static char *params_of(const struct eval_item *i, bool all)
     return s.s;
 }
 
-static mohs_status check_cell(const struct eval_cell *c, struct mohs_error *err)
+/* What zero-shot classification needs. */
+static mohs_status check_classes(struct eval *e, const struct eval_cell *c,
+                                 struct mohs_error *err)
+{
+    const struct dataset *d = c->data->set;
+    RET_IF_ERR(classes_fill(e, c, err));
+    size_t n = class_texts_of(c)->n_classes;
+    if (c->attack.item && attack_towers(&c->attack) & MOHS_TOWER_TEXT)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "%s: changes texts; with class prompts only images are attacked",
+                         c->attack.item->item->id);
+    for (size_t i = 0; i < d->n_images; i++) {
+        uint32_t label = d->image[i].label;
+        if (label == UINT32_MAX ? c->attack.item != NULL : label >= n)
+            return mohs_fail(err, MOHS_E_ARG, "%s: image %s is of no class",
+                             c->data->label, d->image[i].id);
+    }
+    return MOHS_OK;
+}
+
+static mohs_status check_cell(struct eval *e, const struct eval_cell *c,
+                              struct mohs_error *err)
 {
     const struct mohs_model_info *info = encoder_info(c->model->encoder);
     const struct dataset *d = c->data->set;
@@ -188,9 +219,10 @@ static mohs_status check_cell(const struct eval_cell *c, struct mohs_error *err)
     if (info->towers != (MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT))
         return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: needs an image and a text tower",
                          c->model->label);
-    if (!d->n_images || !d->n_texts)
-        return mohs_fail(err, MOHS_E_ARG, "%s: %zu images and %zu texts",
-                         c->data->label, d->n_images, d->n_texts);
+    if (!d->n_images || (!d->n_texts && !c->prompts))
+        return mohs_fail(err, MOHS_E_ARG, "%s: %zu images and %zu texts%s",
+                         c->data->label, d->n_images, d->n_texts,
+                         d->n_classes ? "; class folders need prompts" : "");
     if (ops && (c->corruption.severity < 1 || c->corruption.severity > 5))
         return mohs_fail(err, MOHS_E_ARG, "%s: severity %u is outside 1..5",
                          c->corruption.item->item->id, c->corruption.severity);
@@ -201,7 +233,11 @@ static mohs_status check_cell(const struct eval_cell *c, struct mohs_error *err)
         return mohs_fail(err, MOHS_E_UNSUPPORTED,
                          "cell: %s and %s in one cell; attacks take clean pictures",
                          c->corruption.item->item->id, c->attack.item->item->id);
-    return MOHS_OK;
+    if (c->corruption.item && d->corruption)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "%s: data set %s is corrupted already, by %s",
+                         c->corruption.item->item->id, c->data->label, d->corruption);
+    return c->prompts ? check_classes(e, c, err) : MOHS_OK;
 }
 
 static struct result_pair *copy_pairs(struct arena *a, const struct result_pair *p,
@@ -219,7 +255,7 @@ mohs_status eval_add(struct eval *e, const struct eval_cell *spec,
                      struct mohs_error *err)
 {
     struct cell c = { .spec = *spec };
-    mohs_status st = check_cell(spec, err);
+    mohs_status st = check_cell(e, spec, err);
     if (st >= 0)
         c.hash = eval_cell_hash(e, spec);
     for (size_t i = 0; st >= 0 && i < e->n_cells; i++)
@@ -297,12 +333,17 @@ static void axes_of(struct arena *a, const struct cell *c, struct pairs *p)
         pair(p, "severity", arena_printf(a, "%u", s->corruption.severity));
         if (*c->corruption_params)
             pair(p, "corruption_params", c->corruption_params);
+    } else if (s->data->set->corruption) {
+        pair(p, "corruption", s->data->set->corruption);
+        pair(p, "severity", arena_printf(a, "%u", s->data->set->severity));
     }
     if (s->attack.item) {
         pair(p, "attack", s->attack.item->item->id);
         if (*c->attack_params)
             pair(p, "attack_params", c->attack_params);
     }
+    if (s->prompts)
+        pair(p, "prompt", prompts_name(s->prompts->prompts));
     pair(p, "metric", s->metric.item->item->id);
     for (size_t i = 0; i < s->n_extra; i++)
         pair(p, s->extra[i].key, s->extra[i].value);
@@ -328,6 +369,15 @@ static void provenance_of(const struct eval *e, struct arena *a,
     pair(p, "split", s->data->set->split ? s->data->set->split : "");
     pair(p, "images", arena_printf(a, "%zu", s->data->set->n_images));
     pair(p, "texts", arena_printf(a, "%zu", s->data->set->n_texts));
+    if (s->prompts) {
+        const struct class_texts *t = class_texts_of(s);
+        hex_pair(a, p, "prompt_hash", t->hash);
+        pair(p, "prompt_merge", prompts_merge_name(s->prompts->prompts));
+        pair(p, "prompt_text", prompts_text(s->prompts->prompts));
+        pair(p, "prompt_example", t->text[0]);
+        pair(p, "prompts", arena_printf(a, "%zu", t->n_texts));
+        pair(p, "classes", arena_printf(a, "%zu", t->n_classes));
+    }
     item_pairs(a, p, "corruption", &s->corruption);
     item_pairs(a, p, "attack", &s->attack);
     item_pairs(a, p, "metric", &s->metric);
@@ -417,14 +467,26 @@ mohs_status eval_store(struct eval *e, const struct result_cell *cell,
 
 /* ---- running ---- */
 
+void cell_condition(const struct eval_cell *c, struct str *out)
+{
+    const struct dataset *d = c->data->set;
+    if (c->corruption.item)
+        str_addf(out, "%s:%u", c->corruption.item->item->id, c->corruption.severity);
+    else if (d->corruption && !c->attack.item)
+        str_addf(out, "%s:%u", d->corruption, d->severity);
+    else
+        str_add(out, c->attack.item ? c->attack.item->item->id : "clean");
+}
+
 static const char *cell_name(struct arena *a, const struct cell *c)
 {
     const struct eval_cell *s = &c->spec;
-    if (s->corruption.item)
-        return arena_printf(a, "%s on %s, %s:%u", s->model->label, s->data->label,
-                            s->corruption.item->item->id, s->corruption.severity);
-    return arena_printf(a, "%s on %s, %s", s->model->label, s->data->label,
-                        s->attack.item ? s->attack.item->item->id : "clean");
+    struct str what = { 0 };
+    cell_condition(s, &what);
+    const char *name = arena_printf(a, "%s on %s, %s", s->model->label, s->data->label,
+                                    what.s);
+    str_free(&what);
+    return name;
 }
 
 static mohs_status run_cell(struct eval *e, struct cell *c, struct mohs_error *err)

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "data/data.h"
+#include "data/prompts.h"
 #include "eval/encoder.h"
 #include "plugin/registry.h"
 #include "results/results.h"
@@ -60,6 +61,7 @@ struct eval_item {
 /* Named things a recipe makes; owned by the eval. */
 struct eval_model;
 struct eval_data;
+struct eval_prompts;
 /* label NULL: the file's stem. settings: as of encoder_open_with, or NULL.
  * Weights are opened now, nothing is run. */
 mohs_status eval_add_model(struct eval *e, const char *id, const char *path,
@@ -68,6 +70,9 @@ mohs_status eval_add_model(struct eval *e, const char *id, const char *path,
 /* Takes d. label NULL: its name. */
 struct eval_data *eval_add_data(struct eval *e, struct dataset *d,
                                 const char *label);
+/* Takes p. */
+struct eval_prompts *eval_add_prompts(struct eval *e, struct prompts *p);
+const struct prompts *eval_prompts_set(const struct eval_prompts *p);
 struct encoder *eval_model_encoder(struct eval_model *m);
 const char *eval_model_label(const struct eval_model *m);
 const struct dataset *eval_data_set(const struct eval_data *d);
@@ -81,6 +86,9 @@ struct eval_cell {
     struct eval_item metric;
     const struct result_pair *extra; /* further axes, copied */
     size_t n_extra;
+    /* Zero-shot classification: the texts are the prompts of the data set's
+     * classes. NULL: the texts are the data set's. */
+    struct eval_prompts *prompts;
 };
 /* Adds a cell; takes the params of its items, also on failure. A cell equal
  * to an earlier one is dropped. */

@@ -17,16 +17,15 @@
 struct similarity {
     struct compute *compute;
     struct mohs_buffer *image, *text, *tile;
+    const uint32_t *first; /* of each class among the texts, or NULL: a text is
+                              a class */
 };
 
-static mohs_status similarity(const struct mohs_eval *e, uint32_t i0, uint32_t i1,
-                              uint32_t t0, uint32_t t1, float *out,
-                              struct mohs_error *err)
+static mohs_status product(const struct mohs_eval *e, uint32_t i0, uint32_t i1,
+                           uint32_t t0, uint32_t t1, float *out,
+                           struct mohs_error *err)
 {
     struct similarity *s = e->ctx;
-    if (i0 > i1 || i1 > e->n_images || t0 > t1 || t1 > e->n_texts)
-        return mohs_fail(err, MOHS_E_ARG, "similarity: [%u,%u) x [%u,%u) of %u x %u",
-                         i0, i1, t0, t1, e->n_images, e->n_texts);
     size_t bytes = (size_t)(i1 - i0) * (t1 - t0) * sizeof *out;
     if (!bytes)
         return MOHS_OK;
@@ -41,6 +40,46 @@ static mohs_status similarity(const struct mohs_eval *e, uint32_t i0, uint32_t i
                       .lda = e->dim, .ldb = e->dim, .ldc = t1 - t0 };
     RET_IF_ERR(gemm_run(s->compute, &g, err));
     return buffer_read(s->tile, 0, out, bytes, err);
+}
+
+/* The best prompt of each class. */
+static mohs_status best_of_class(const struct mohs_eval *e, uint32_t i0,
+                                 uint32_t i1, uint32_t t0, uint32_t t1,
+                                 float *out, struct mohs_error *err)
+{
+    const struct similarity *s = e->ctx;
+    const uint32_t *first = s->first;
+    size_t n = first[t1] - first[t0];
+    // some rows at once, so that 30 prompts a class cost no 30 times the room
+    size_t rows = (4u << 20) / (n ? n : 1) + 1;
+    float *wide = try_calloc(rows, n * sizeof *wide, "similarities", err);
+    mohs_status st = wide ? MOHS_OK : MOHS_E_NOMEM;
+    for (uint32_t i = i0; i < i1 && st >= 0; i += (uint32_t)rows) {
+        uint32_t end = i1 - i < rows ? i1 : i + (uint32_t)rows;
+        st = product(e, i, end, first[t0], first[t1], wide, err);
+        for (uint32_t k = i; k < end && st >= 0; k++)
+            for (uint32_t t = t0; t < t1; t++) {
+                const float *x = wide + (k - i) * n - first[t0];
+                float best = -INFINITY;
+                for (uint32_t p = first[t]; p < first[t + 1]; p++)
+                    best = x[p] > best || isnan(x[p]) ? x[p] : best;
+                *out++ = best;
+            }
+    }
+    free(wide);
+    return st;
+}
+
+static mohs_status similarity(const struct mohs_eval *e, uint32_t i0, uint32_t i1,
+                              uint32_t t0, uint32_t t1, float *out,
+                              struct mohs_error *err)
+{
+    const struct similarity *s = e->ctx;
+    if (i0 > i1 || i1 > e->n_images || t0 > t1 || t1 > e->n_texts)
+        return mohs_fail(err, MOHS_E_ARG, "similarity: [%u,%u) x [%u,%u) of %u x %u",
+                         i0, i1, t0, t1, e->n_images, e->n_texts);
+    return s->first ? best_of_class(e, i0, i1, t0, t1, out, err)
+                    : product(e, i0, i1, t0, t1, out, err);
 }
 
 static mohs_status upload(struct compute *c, const float *x, size_t n,
@@ -80,33 +119,52 @@ struct table {
     const struct eval_cell *c;
     const struct mohs_metric_ops *ops;
     void *self;
-    uint32_t *owner;
+    uint32_t *owner, *label; /* one of them */
 };
+
+/* What the metric sees but the embeddings. */
+static void task_of(const struct table *t, struct similarity *sim,
+                    struct mohs_eval *me)
+{
+    const struct dataset *d = t->c->data->set;
+    const struct mohs_model_info *info = encoder_info(t->c->model->encoder);
+    *me = (struct mohs_eval) { .size = sizeof *me,
+                               .n_images = (uint32_t)d->n_images,
+                               .n_texts = (uint32_t)d->n_texts,
+                               .dim = info->embed_dim,
+                               .owner = t->owner,
+                               .label = t->label,
+                               .logit_scale = info->logit_scale,
+                               .logit_bias = info->logit_bias,
+                               .ctx = sim,
+                               .similarity = similarity,
+                               .n_factors = (uint32_t)d->n_factors,
+                               .factor_name = d->factors,
+                               .factor = d->factor };
+    if (!t->c->prompts)
+        return;
+    const struct class_texts *k = class_texts_of(t->c);
+    me->n_texts = (uint32_t)k->n_classes;
+    sim->first = cell_has_wide_classes(t->c) ? k->first : NULL;
+}
 
 static mohs_status fill_table(struct table *t, const float *image,
                               const float *text, struct mohs_samples *s,
                               struct mohs_error *err)
 {
-    const struct dataset *d = t->c->data->set;
-    const struct mohs_model_info *info = encoder_info(t->c->model->encoder);
     struct similarity sim = { 0 };
-    struct mohs_eval me = { .size = sizeof me,
-                            .n_images = (uint32_t)d->n_images,
-                            .n_texts = (uint32_t)d->n_texts,
-                            .dim = info->embed_dim,
-                            .image = image,
-                            .text = text,
-                            .owner = t->owner,
-                            .logit_scale = info->logit_scale,
-                            .logit_bias = info->logit_bias,
-                            .ctx = &sim,
-                            .similarity = similarity };
+    struct mohs_eval me;
     mohs_status st;
     *s = (struct mohs_samples) { .size = sizeof *s, .alloc = alloc_samples };
     t->ops->columns(t->self, &s->n_columns);
+    task_of(t, &sim, &me);
+    me.image = image;
+    me.text = sim.first ? NULL : text;
     OUT_IF_ERR(registry_compute(t->e->registry, &sim.compute, err));
-    OUT_IF_ERR(upload(sim.compute, image, d->n_images * me.dim, &sim.image, err));
-    OUT_IF_ERR(upload(sim.compute, text, d->n_texts * me.dim, &sim.text, err));
+    OUT_IF_ERR(upload(sim.compute, image, (size_t)me.n_images * me.dim, &sim.image,
+                      err));
+    OUT_IF_ERR(upload(sim.compute, text, cell_candidates(t->c) * me.dim, &sim.text,
+                      err));
     st = t->ops->measure(t->self, &me, s, err);
     scratch_reset();
     if (st >= 0 && !s->value)
@@ -194,26 +252,12 @@ static mohs_status metric_summary(void *user, const uint32_t *weight, double *ou
 
 /* ---- what an attack took ---- */
 
-/* Columns whose clean entries are all shares in 0..1: "hits". */
+/* Columns whose clean entries are hits. */
 struct loss_of_hits {
     const struct mohs_samples *clean, *attacked;
     uint32_t *column;
     uint32_t n;
 };
-
-static bool is_hit_column(const struct mohs_samples *s, uint32_t c)
-{
-    bool any = false;
-    for (uint32_t r = 0; r < s->n_rows; r++) {
-        double x = s->value[(size_t)r * s->n_columns + c];
-        if (isnan(x))
-            continue;
-        if (x < 0 || x > 1)
-            return false;
-        any = true;
-    }
-    return any;
-}
 
 enum { PER_COLUMN = 3 };
 /* Values of a column: the share of clean hits lost (Lu et al. 2023), the share
@@ -323,8 +367,10 @@ static mohs_status attack_values(struct eval *e, struct measured *m,
                          "metric: %u rows clean, %u attacked", clean->n_rows,
                          a->n_rows);
     l.column = xcalloc(m->n_columns, sizeof *l.column);
+    struct result_samples seen = { .columns = m->columns, .n_columns = m->n_columns,
+                                   .n_rows = clean->n_rows, .value = clean->value };
     for (uint32_t c = 0; c < m->n_columns; c++)
-        if (is_hit_column(clean, c))
+        if (result_is_hit(&seen, c))
             l.column[l.n++] = c;
     size_t n = m->n_values + PER_COLUMN * l.n;
     m->value = xrealloc(m->value, (n + N_AUDIT_KINDS) * sizeof *m->value);
@@ -391,8 +437,7 @@ static mohs_status rows_alloc(const struct eval_cell *c, struct rows *r,
     size_t dim = encoder_info(c->model->encoder)->embed_dim;
     r->image = try_calloc(c->data->set->n_images * dim, sizeof(float), "embeddings",
                           err);
-    r->text = try_calloc(c->data->set->n_texts * dim, sizeof(float), "embeddings",
-                         err);
+    r->text = try_calloc(cell_candidates(c) * dim, sizeof(float), "embeddings", err);
     return r->image && r->text ? MOHS_OK : MOHS_E_NOMEM;
 }
 
@@ -406,7 +451,7 @@ static mohs_status measure_attack(struct eval *e, const struct eval_cell *c,
     mohs_status st;
     OUT_IF_ERR(rows_alloc(c, &r, err));
     memcpy(r.image, clean->image, c->data->set->n_images * dim * sizeof(float));
-    memcpy(r.text, clean->text, c->data->set->n_texts * dim * sizeof(float));
+    memcpy(r.text, clean->text, cell_candidates(c) * dim * sizeof(float));
     OUT_IF_ERR(attack_rows(e, c, clean, &r, err));
     OUT_IF_ERR(fill_table(t, clean->image, clean->text, &before, err));
     OUT_IF_ERR(fill_table(t, r.image, r.text, &m->samples, err));
@@ -420,19 +465,27 @@ out:
     return st;
 }
 
+/* Whose text, or which class. */
+static void truth(struct table *t)
+{
+    const struct dataset *d = t->c->data->set;
+    size_t n = t->c->prompts ? d->n_images : d->n_texts;
+    uint32_t *v = xcalloc(n + 1, sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = t->c->prompts ? d->image[i].label : d->text[i].image;
+    *(t->c->prompts ? &t->label : &t->owner) = v;
+}
+
 mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
                          struct measured *m, struct mohs_error *err)
 {
-    const struct dataset *d = c->data->set;
     struct rows r = { 0 };
     struct table t = { .e = e, .c = c, .ops = c->metric.item->item->ops };
     mohs_status st;
     memset(m, 0, sizeof *m);
     m->ops = t.ops;
     m->arena = arena_new();
-    t.owner = xcalloc(d->n_texts, sizeof *t.owner);
-    for (size_t i = 0; i < d->n_texts; i++)
-        t.owner[i] = d->text[i].image;
+    truth(&t);
     OUT_IF_ERR(t.ops->create(registry_host(e->registry), c->metric.params, &t.self,
                              err));
     scratch_reset();
@@ -459,6 +512,7 @@ mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
     }
 out:
     free(t.owner);
+    free(t.label);
     rows_free(&r);
     if (st < 0)
         measured_free(m);

@@ -52,10 +52,33 @@ static mohs_status plan_model(struct eval_model *m, uint32_t images,
     return MOHS_OK;
 }
 
-static void plan_cell(const struct eval_cell *c, const struct model_plan *m,
+/* Texts of a cell: captions, or all prompts of its classes. */
+static size_t text_count(const struct eval_cell *c)
+{
+    return c->prompts ? class_texts_of(c)->n_texts : c->data->set->n_texts;
+}
+
+/* Class rows are kept from cell to cell, so prompts cost once a model. */
+static bool prompts_known(const struct eval *e, size_t at)
+{
+    const struct eval_cell *c = &e->cell[at].spec, *o;
+    if (!c->prompts || corrupts_text(&c->corruption))
+        return false;
+    for (size_t i = 0; i < at; i++) {
+        o = &e->cell[i].spec;
+        if (o->model == c->model && o->prompts && !corrupts_text(&o->corruption) &&
+            class_texts_of(o) == class_texts_of(c))
+            return true;
+    }
+    return false;
+}
+
+static void plan_cell(const struct eval *e, size_t at, const struct model_plan *m,
                       struct tally *t)
 {
-    uint64_t ni = c->data->set->n_images, nt = c->data->set->n_texts;
+    const struct eval_cell *c = &e->cell[at].spec;
+    uint64_t ni = c->data->set->n_images;
+    uint64_t nt = prompts_known(e, at) ? 0 : text_count(c);
     memset(t, 0, sizeof *t);
     t->forward = ni + nt;
     t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
@@ -106,9 +129,9 @@ void plan_learn(struct eval *e, const bool *computed, double seconds)
             continue;
         if (m.m != c->model &&
             plan_model(c->model, (uint32_t)c->data->set->n_images,
-                       (uint32_t)c->data->set->n_texts, &m, NULL) < 0)
+                       (uint32_t)text_count(c), &m, NULL) < 0)
             return;
-        plan_cell(c, &m, &t);
+        plan_cell(e, i, &m, &t);
         flops += t.flops;
     }
     char *path = path_join(cache_dir(), "rate");
@@ -124,11 +147,7 @@ static void print_cell(const struct cell *c, const struct tally *t, bool stored,
 {
     const struct eval_cell *s = &c->spec;
     struct str what = { 0 };
-    if (s->corruption.item)
-        str_addf(&what, "%s:%u", s->corruption.item->item->id,
-                 s->corruption.severity);
-    else
-        str_add(&what, s->attack.item ? s->attack.item->item->id : "clean");
+    cell_condition(s, &what);
     if (json) {
         struct str b = { 0 };
         str_add(&b, "    {\"model\": ");
@@ -158,7 +177,7 @@ static mohs_status attack_bytes(const struct eval *e, uint64_t *out,
     for (size_t i = 0; i < e->n_cells; i++) {
         const struct eval_cell *c = &e->cell[i].spec;
         uint32_t ni = (uint32_t)c->data->set->n_images;
-        uint32_t nt = (uint32_t)c->data->set->n_texts;
+        uint32_t nt = (uint32_t)cell_candidates(c);
         if (!c->attack.item)
             continue;
         for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t++) {
@@ -191,7 +210,7 @@ static uint64_t metric_bytes(const struct eval *e)
     uint64_t most = 0;
     for (size_t i = 0; i < e->n_cells; i++) {
         const struct eval_cell *c = &e->cell[i].spec;
-        uint64_t ni = c->data->set->n_images, nt = c->data->set->n_texts;
+        uint64_t ni = c->data->set->n_images, nt = cell_candidates(c);
         uint64_t b = (ni + nt) * encoder_info(c->model->encoder)->embed_dim * 4;
         most = b > most ? b : most;
     }
@@ -225,11 +244,11 @@ mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
             m = &plans[n_plans++];
             OUT_IF_ERR(plan_model(c->spec.model,
                                   (uint32_t)c->spec.data->set->n_images,
-                                  (uint32_t)c->spec.data->set->n_texts, m, err));
+                                  (uint32_t)text_count(&c->spec), m, err));
             bytes += m->bytes;
         }
         struct tally t;
-        plan_cell(&c->spec, m, &t);
+        plan_cell(e, i, m, &t);
         bool stored = e->results && results_has(e->results, c->hash);
         bool mine = i % e->o.n_shards == e->o.shard;
         if (!stored && mine) {

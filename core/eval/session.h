@@ -22,6 +22,30 @@ struct eval_data {
     struct eval_data *next;
 };
 
+/* The prompts of one list of classes, and what models make of them. */
+struct class_rows {
+    struct hash128 model; /* encoder_text_hash() */
+    float *row;
+    struct class_rows *next;
+};
+struct class_set {
+    struct class_texts texts;
+    struct class_rows *rows;
+    struct class_set *next;
+};
+/* Which data set has which. */
+struct class_use {
+    const struct dataset *of;
+    struct class_set *set;
+    struct class_use *next;
+};
+struct eval_prompts {
+    struct prompts *prompts;
+    struct class_set *sets;
+    struct class_use *uses;
+    struct eval_prompts *next;
+};
+
 struct cell {
     struct eval_cell spec;
     struct hash128 hash;
@@ -37,6 +61,7 @@ struct eval {
     struct pool *pool;
     struct eval_model *models;
     struct eval_data *data;
+    struct eval_prompts *prompts;
     struct cell *cell;
     size_t n_cells, cap_cells;
     struct arena *arena; /* extra axes */
@@ -85,6 +110,32 @@ mohs_status row_keep(struct eval *e, struct hash128 key, const float *row,
 /* Says in the cache what rows under `base` are of. */
 void rows_note(struct eval *e, const struct eval_cell *c, const char *what,
                struct hash128 base);
+
+/* Fills the prompts of a cell for its data set; once each. */
+mohs_status classes_fill(struct eval *e, const struct eval_cell *c,
+                         struct mohs_error *err);
+void eval_prompts_free(struct eval_prompts *p);
+/* Of a cell with prompts, after classes_fill(). */
+const struct class_texts *class_texts_of(const struct eval_cell *c);
+/* Rows on the text side of a cell: one a text, or a class; with PROMPT_MAX one
+ * a prompt, of which a class has those that class_texts names. */
+size_t cell_candidates(const struct eval_cell *c);
+bool cell_has_wide_classes(const struct eval_cell *c); /* PROMPT_MAX */
+/* The candidates that are right for image i, as [first, end). */
+void cell_class_of(const struct eval_cell *c, size_t i, uint32_t *first,
+                   uint32_t *end);
+
+/* The cell's texts, or all its prompts, corrupted where the corruption is of
+ * texts; free with strv_free(). */
+mohs_status cell_texts(struct eval *e, const struct eval_cell *c, char ***out,
+                       struct mohs_error *err);
+/* Embedding rows of texts, through the cache. */
+mohs_status text_rows(struct eval *e, const struct eval_cell *c, size_t n,
+                      const char *const *text, float *out, struct mohs_error *err);
+/* The rows on the text side of a cell with prompts; PROMPT_MEAN makes rows
+ * shorter than 1, whose similarities are the means. */
+mohs_status embed_classes(struct eval *e, const struct eval_cell *c, float *out,
+                          struct mohs_error *err);
 
 /* Embedding rows of a cell's images and texts, through the cache. */
 mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
@@ -153,6 +204,8 @@ void measured_free(struct measured *m);
 /* Keeps the rate at which these cells were computed, for later estimates. */
 void plan_learn(struct eval *e, const bool *computed, double seconds);
 
+/* "contrast:3", "pgd", "clean". */
+void cell_condition(const struct eval_cell *c, struct str *out);
 struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c);
 /* Hash state of an item: plugin, version, id, parameters, severity. */
 void item_hash(struct hasher *h, const struct eval_item *i);

@@ -13,7 +13,8 @@ enum {
     DIM = 16,
     N_IMAGES = 14,
     N_TEXTS = 2 * N_IMAGES,
-    N_CLASSES = 5,
+    N_CLASSES = 7,
+    N_FACTORS = 3,
     VALUES_MAX = 256
 };
 enum { RETRIEVAL, CLASSES, N_TASKS };
@@ -25,7 +26,9 @@ struct world {
     struct mohs_eval e;
     float image[N_IMAGES * DIM], text[N_TEXTS * DIM];
     uint32_t owner[N_TEXTS], label[N_IMAGES];
+    uint8_t factor[N_IMAGES * N_FACTORS];
 };
+static const char *const factor_names[N_FACTORS] = { "pose", "background", "smaller" };
 
 static mohs_status similarity(const struct mohs_eval *e, uint32_t i0,
                               uint32_t i1, uint32_t t0, uint32_t t1, float *out,
@@ -75,6 +78,8 @@ static void world_make(struct world *w, int task, uint32_t turn)
         uint32_t src = (i + turn) % N_IMAGES;
         float *v = &w->image[i * DIM];
         w->label[i] = src % N_CLASSES;
+        for (uint32_t f = 0; f < N_FACTORS; f++)
+            w->factor[i * N_FACTORS + f] = src % 6 == 5 ? 255 : src % (f + 2) == 0;
         draw(v, &classes[w->label[i] * DIM], task == CLASSES ? 0.35f : 0.6f,
              src);
         for (uint32_t t = 0; t < 2; t++) {
@@ -86,6 +91,9 @@ static void world_make(struct world *w, int task, uint32_t turn)
         memcpy(w->text, classes, sizeof classes);
         w->e.n_texts = N_CLASSES;
         w->e.label = w->label;
+        w->e.n_factors = N_FACTORS;
+        w->e.factor_name = factor_names;
+        w->e.factor = w->factor;
     } else {
         w->e.n_texts = N_TEXTS;
         w->e.owner = w->owner;
@@ -313,7 +321,8 @@ static bool finite_task(struct check_run *c, void *self, int task,
     if (!summarise(c, self, t, NULL, out))
         return false;
     for (uint32_t i = 0; i < value_count(c, self); i++)
-        if (!isfinite(out[i]))
+        // NaN says that a value does not exist; they cannot all do that
+        if (isinf(out[i]) || (!i && isnan(out[i])))
             return check_fail(c, "%s: %s is %g", task_names[task],
                               value_name(c, self, i), out[i]);
     snprintf(c->detail, sizeof c->detail, "%s: %s = %.4g", task_names[task],

@@ -109,8 +109,8 @@ mohs_status results_each_run(struct results *r,
 mohs_status results_samples(struct results *r, struct hash128 cell,
                             struct result_samples *out, struct mohs_error *err);
 void results_samples_free(struct result_samples *s);
-/* True for a column of hits: 0, 1, or between for a tie; reciprocal ranks are
- * none. */
+/* True for a column of hits: 0, 1, or between for a tie. Columns with "hit" in
+ * their names, or without such names any that stay in 0..1 and are no ranks. */
 bool result_is_hit(const struct result_samples *s, uint32_t column);
 
 /* CLI bodies: print to stdout. */

@@ -544,8 +544,11 @@ const char *result_axis(const struct result_cell *c, const char *key)
 
 bool result_is_hit(const struct result_samples *s, uint32_t column)
 {
-    bool any = false;
-    if (strstr(s->columns[column], "rank"))
+    bool any = false, named = false;
+    for (uint32_t c = 0; c < s->n_columns; c++)
+        named |= strstr(s->columns[c], "hit") != NULL;
+    if (named ? !strstr(s->columns[column], "hit")
+              : strstr(s->columns[column], "rank") != NULL)
         return false;
     for (uint32_t r = 0; r < s->n_rows; r++) {
         double x = s->value[(size_t)r * s->n_columns + column];

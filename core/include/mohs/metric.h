@@ -12,17 +12,23 @@
 #include <mohs/error.h>
 #include <mohs/host.h>
 
-/* What a metric sees: L2-normalised embeddings and the ground truth. Of a
- * classifier (MOHS_MODEL_CLASSIFIER) the image rows are logits and the text
- * rows unit vectors, so that similarity() gives logits. */
+/*
+ * What a metric sees: L2-normalised embeddings and the ground truth. In
+ * classification texts are classes: owner is NULL, label is not, and a row of
+ * text may be shorter than 1 (a mean over prompts), or there may be none
+ * (the best of several prompts counts), so ask similarity(). Of a classifier
+ * (MOHS_MODEL_CLASSIFIER) the image rows are logits and the text rows unit
+ * vectors, so that similarity() gives logits.
+ */
 struct mohs_eval {
     uint32_t size;
     uint32_t n_images, n_texts, dim;
     const float *image;    /* n_images * dim */
-    const float *text;     /* n_texts * dim */
+    const float *text;     /* n_texts * dim; NULL in some classification */
     const uint32_t *owner; /* n_texts: index of the image a text describes;
-                              NULL in classification, where texts are classes */
-    const uint32_t *label; /* n_images: index of the true class, or NULL */
+                              NULL in classification */
+    const uint32_t *label; /* n_images: index of the true class, UINT32_MAX for
+                              an image of none; or NULL */
     float logit_scale, logit_bias;
     void *ctx;
     /* out[(i-i0)*(t1-t0) + t-t0] = <image i, text t>, for i in [i0,i1), t in
@@ -30,6 +36,12 @@ struct mohs_eval {
     mohs_status (*similarity)(const struct mohs_eval *e, uint32_t i0,
                               uint32_t i1, uint32_t t0, uint32_t t1, float *out,
                               struct mohs_error *err);
+    /* What images were annotated with, read through MOHS_HAS. factor:
+     * n_images * n_factors of 0, 1, or 255 for an image that is left out;
+     * NULL: none. */
+    uint32_t n_factors;
+    const char *const *factor_name;
+    const uint8_t *factor;
 };
 
 /* Sample-level outcomes: n_rows rows of n_columns doubles, row-major. */
@@ -60,7 +72,11 @@ struct mohs_metric_ops {
                           void **self, struct mohs_error *err);
     void (*destroy)(void *self);
     /* Columns of the sample table and values of the summary; borrowed until
-     * destroy(). [any thread] */
+     * destroy(). Columns with "hit" in their names hold 0 for a miss and 1
+     * for a hit, between for ties; without such names all columns do that
+     * stay in 0..1 and are no ranks. Attacks are judged by them. Columns
+     * "label" and "predicted" hold indices of classes: the host keeps the
+     * confusions. [any thread] */
     const char *const *(*columns)(void *self, uint32_t *n);
     const struct mohs_value *(*values)(void *self, uint32_t *n);
     /* Fills the table through s->alloc(). [main] */
