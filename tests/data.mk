@@ -32,3 +32,13 @@ tests_fuzz_fuzz_captions_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_captions_LDADD = $(FUZZ_DATA_LIBS) $(JANSSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/tar tests/fuzz/corpus/parquet tests/fuzz/corpus/csv \
 	tests/fuzz/corpus/captions
+check_PROGRAMS += tests/unit/test_prompts tests/fuzz/fuzz_classes
+tests_unit_test_prompts_SOURCES = %D%/unit/test_prompts.c
+tests_unit_test_prompts_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_prompts_LDADD = core/libdata.la core/libimage.la core/libbase.la \
+	$(CHECK_LIBS) -lpthread -lm
+tests_fuzz_fuzz_classes_SOURCES = %D%/fuzz/fuzz_classes.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_classes_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_classes_LDADD = core/libdata.la core/libimage.la core/libbase.la \
+	-lpthread -lm
+EXTRA_DIST += tests/fuzz/corpus/classes

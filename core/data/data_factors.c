@@ -12,7 +12,7 @@
 #include "data/class_list.h"
 #include "data/dataset.h"
 
-enum { MOST_FACTORS = 64 };
+enum { MOST_FACTORS = 64, MOST_BYTES = 256 << 20 };
 
 /* ---- images by file name ---- */
 
@@ -148,11 +148,12 @@ static mohs_status read_factors(struct reading *r, const json_t *o, uint32_t lin
     return MOHS_OK;
 }
 
-static mohs_status read_lines(struct reading *r, struct mohs_error *err)
+static mohs_status read_lines(struct reading *r, const char *text, size_t n,
+                              struct mohs_error *err)
 {
     struct arena *a = arena_new();
     struct text_lines l;
-    mohs_status st = text_lines_read(r->path, a, &l, err);
+    mohs_status st = text_lines_parse(text, n, r->path, a, &l, err);
     for (size_t i = 0; st >= 0 && i < l.n; i++) {
         json_error_t je;
         json_t *o = json_loads(l.line[i], JSON_REJECT_DUPLICATES, &je);
@@ -210,20 +211,35 @@ static mohs_status leave_out(struct reading *r, const char *csv,
     return st;
 }
 
+mohs_status data_factors_parse(struct dataset *d, const char *text, size_t n,
+                               const char *path, struct mohs_error *err)
+{
+    struct reading r = { .d = d, .path = path };
+    if (d->factors)
+        return mohs_fail(err, MOHS_E_ARG, "%s: %s has factors already", path, d->name);
+    names_make(&r.names, d);
+    mohs_status st = read_lines(&r, text, n, err);
+    if (st >= 0 && !r.found)
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: not one of the %zu images of %s is in it",
+                       path, d->n_images, d->name);
+    free(r.names.v);
+    return st;
+}
+
 mohs_status dataset_factors(struct dataset *d, const char *jsonl,
                             const char *prototypes, struct mohs_error *err)
 {
-    struct reading r = { .d = d, .path = jsonl };
-    if (d->factors)
-        return mohs_fail(err, MOHS_E_ARG, "%s: %s has factors already", jsonl, d->name);
-    names_make(&r.names, d);
-    mohs_status st = read_lines(&r, err);
-    if (st >= 0 && !r.found)
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: not one of the %zu images of %s is in "
-                       "it", jsonl, d->n_images, d->name);
-    if (st >= 0 && prototypes)
+    struct reading r = { .d = d };
+    char *text;
+    size_t n;
+    RET_IF_ERR(file_read(jsonl, MOST_BYTES, &text, &n, err));
+    mohs_status st = data_factors_parse(d, text, n, jsonl, err);
+    free(text);
+    if (st >= 0 && prototypes) {
+        names_make(&r.names, d);
         st = leave_out(&r, prototypes, err);
-    free(r.names.v);
+        free(r.names.v);
+    }
     if (st < 0)
         return st;
     dataset_hash(d);

@@ -39,4 +39,8 @@ uint32_t label_names_take(struct label_names *l, const char *name);
 mohs_status label_names_give(struct label_names *l, struct dataset *d, const char *file,
                              struct mohs_error *err);
 
+/* The factors of dataset_factors() from a text; `path` in errors. */
+mohs_status data_factors_parse(struct dataset *d, const char *text, size_t n,
+                               const char *path, struct mohs_error *err);
+
 #endif

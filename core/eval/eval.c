@@ -419,18 +419,33 @@ static void add_texts(struct eval *e, const struct cell *c, struct result_artefa
     ++*n;
 }
 
+/* Names of the classes that a sample table has indices of. */
+static void add_classes(const struct cell *c, struct result_artefact *out, size_t *n,
+                        struct str *names)
+{
+    if (!c->spec.prompts)
+        return;
+    const struct class_texts *t = class_texts_of(&c->spec);
+    for (size_t i = 0; i < t->n_classes; i++)
+        str_addf(names, "%s\n", t->name[i]);
+    out[(*n)++] = (struct result_artefact) { .name = "classes", .media_type = "text/plain",
+                                             .data = names->s, .n = names->n };
+}
+
 static mohs_status store(struct eval *e, struct cell *c, struct measured *m,
                          double seconds, struct mohs_error *err)
 {
     struct arena *a = arena_new();
     struct pairs axes = { .n = 0 }, prov = { .n = 0 };
-    size_t n = 0, cap = 2 * (size_t)e->o.thumbnails + 2;
+    struct str names = { 0 };
+    size_t n = 0, cap = 2 * (size_t)e->o.thumbnails + 3;
     struct result_artefact *art = xcalloc(cap, sizeof *art);
     struct str *png = xcalloc(cap, sizeof *png);
     axes_of(a, c, &axes);
     provenance_of(e, a, c, &prov);
     add_thumbnails(e, a, c, art, &n, png);
     add_texts(e, c, art, &n, &png[n]);
+    add_classes(c, art, &n, &names);
     struct result_cell rc = {
         .hash = c->hash,
         .axis = axes.v,
@@ -448,6 +463,7 @@ static mohs_status store(struct eval *e, struct cell *c, struct measured *m,
     mohs_status st = results_put(e->results, e->run, &rc, err);
     for (size_t i = 0; i < cap; i++)
         str_free(&png[i]);
+    str_free(&names);
     free(png);
     free(art);
     arena_free(a);

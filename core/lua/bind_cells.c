@@ -58,12 +58,12 @@ static size_t extra_axes(lua_State *L, struct result_pair *out)
     return n;
 }
 
-/* cell{model=, data=, metric=, [corruption=], [attack=], [axes=]}
+/* cell{model=, data=, metric=, [prompts=], [corruption=], [attack=], [axes=]}
  * [-1, +0, e] */
 static int l_cell(lua_State *L)
 {
-    static const char *const known[] = { "model", "data", "metric", "corruption",
-                                         "attack", "axes", NULL };
+    static const char *const known[] = { "model", "data", "metric", "prompts",
+                                         "corruption", "attack", "axes", NULL };
     struct mohs_error err = MOHS_ERROR_INIT;
     struct result_pair extra[EXTRA_MAX];
     struct eval_cell c = { 0 };
@@ -76,6 +76,8 @@ static int l_cell(lua_State *L)
     if (lua_getfield(L, 1, "data") == LUA_TNIL)
         return luaL_error(L, "cell: field 'data' is needed");
     c.data = check_data(L, -1);
+    if (lua_getfield(L, 1, "prompts") != LUA_TNIL)
+        c.prompts = check_prompts(L, -1);
     lua_settop(L, 1);
     c.extra = extra;
     c.n_extra = extra_axes(L, extra);

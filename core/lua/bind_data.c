@@ -25,9 +25,7 @@ int push_data(lua_State *L, struct dataset *d, const char *label)
     return 1;
 }
 
-/* Depth maps for d from folder `depth` of the script, if it is not NULL; d is
- * freed when that fails. */
-static void add_depth(lua_State *L, struct dataset *d, const char *depth)
+void add_depth(lua_State *L, struct dataset *d, const char *depth)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     if (!depth || dataset_depth(d, depth, &err) >= 0)
@@ -67,29 +65,6 @@ static int l_coco(lua_State *L)
     return push_data(L, d, name);
 }
 
-/* folder{dir=, [depth=], [name=], [limit=]} -> data  [-1, +1, e] */
-static int l_folder(lua_State *L)
-{
-    static const char *const known[] = { "dir", "depth", "name", "limit", NULL };
-    struct mohs_error err = MOHS_ERROR_INIT;
-    struct dataset *d;
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    check_fields(L, 1, "data.folder", known);
-    const char *dir = field_string(L, 1, "dir", NULL);
-    const char *name = field_string(L, 1, "name", NULL);
-    double limit = field_number(L, 1, "limit", 0, 0, 1e12);
-    if (!dir)
-        return luaL_error(L, "data.folder: field 'dir' is needed");
-    const char *depth = field_string(L, 1, "depth", NULL);
-    if (depth)
-        depth = push_path(L, depth, true);
-    if (data_folder(push_path(L, dir, true), (size_t)limit, &d, &err) < 0)
-        return raise(L, &err);
-    add_depth(L, d, depth);
-    return push_data(L, d, name);
-}
-
 /* emoji_scenes{out=, [seed=], [size=], [train=], [val=], [test=],
  * [captions=]} -> out: renders the set unless it is there. [-1, +1, e] */
 static int l_emoji_scenes(lua_State *L)
@@ -117,7 +92,7 @@ static int l_emoji_scenes(lua_State *L)
     return 1;
 }
 
-/* #data, tostring(data) and data.images, data.texts, data.name */
+/* tostring(data) and data.images, data.texts, data.classes, data.name */
 static int data_index(lua_State *L)
 {
     const struct dataset *d = eval_data_set(check_data(L, 1));
@@ -126,10 +101,12 @@ static int data_index(lua_State *L)
         lua_pushinteger(L, (lua_Integer)d->n_images);
     else if (!strcmp(key, "texts"))
         lua_pushinteger(L, (lua_Integer)d->n_texts);
+    else if (!strcmp(key, "classes"))
+        lua_pushinteger(L, (lua_Integer)d->n_classes);
     else if (!strcmp(key, "name"))
         lua_pushstring(L, eval_data_label(check_data(L, 1)));
     else
-        return luaL_error(L, "data has no field '%s'; it has images, texts, name", key);
+        return luaL_error(L, "data has no field '%s'; it has images, texts, classes, name", key);
     return 1;
 }
 
@@ -231,8 +208,8 @@ static int model_text(lua_State *L)
     return 1;
 }
 
-static void metatable(lua_State *L, const char *name, lua_CFunction index,
-                      lua_CFunction text)
+void new_metatable(lua_State *L, const char *name, lua_CFunction index,
+                   lua_CFunction text)
 {
     luaL_newmetatable(L, name);
     lua_pushcfunction(L, index);
@@ -247,14 +224,15 @@ static void metatable(lua_State *L, const char *name, lua_CFunction index,
 void open_data(lua_State *L)
 {
     static const luaL_Reg data[] = { { "coco", l_coco },
-                                     { "folder", l_folder },
                                      { "emoji_scenes", l_emoji_scenes },
                                      { NULL, NULL } };
     static const luaL_Reg own[] = { { "model", l_model }, { NULL, NULL } };
-    metatable(L, DATA_META, data_index, data_text);
-    metatable(L, MODEL_META, model_index, model_text);
+    new_metatable(L, DATA_META, data_index, data_text);
+    new_metatable(L, MODEL_META, model_index, model_text);
     luaL_setfuncs(L, own, 0);
     luaL_newlib(L, data);
     open_readers(L);
+    open_class_data(L);
     lua_setfield(L, -2, "data");
+    open_prompts(L);
 }

@@ -52,16 +52,30 @@ void open_readers(lua_State *L); /* into mohs.data */
 void open_items(lua_State *L);
 void open_cells(lua_State *L);
 void open_train(lua_State *L);
+/* Readers of class folders, into the table of readers on top. */
+void open_class_data(lua_State *L);
+void open_prompts(lua_State *L);
+/* A metatable with __index and __tostring that scripts cannot see into. */
+void new_metatable(lua_State *L, const char *name, lua_CFunction index,
+                   lua_CFunction text);
+
+/* Pushes d, which is taken; label NULL: its name. */
+int push_data(lua_State *L, struct dataset *d, const char *label);
+/* Depth maps for d from folder `depth` of the script, if it is not NULL; d is
+ * freed when that fails, and the error raised. */
+void add_depth(lua_State *L, struct dataset *d, const char *depth);
 
 #define MODEL_META "mohs.model"
 #define DATA_META "mohs.data"
 #define ITEM_META "mohs.item"
+#define PROMPTS_META "mohs.prompts"
 
 /* Gives d to the session and pushes it. */
 int push_data(lua_State *L, struct dataset *d, const char *label);
 /* The model or data at stack index i; raises when it is something else. */
 struct eval_model *check_model(lua_State *L, int i);
 struct eval_data *check_data(lua_State *L, int i);
+struct eval_prompts *check_prompts(lua_State *L, int i);
 /* Builds the parameters of the item table at index i, which must be of
  * `kind` ("corruption"); raises on mistakes. out->params is fresh. */
 void check_item(lua_State *L, int i, const char *kind, struct eval_item *out);

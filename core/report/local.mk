@@ -1,6 +1,7 @@
 # report: one HTML file from a results file
 noinst_LTLIBRARIES += core/libreport.la
 core_libreport_la_SOURCES = %D%/report.h %D%/report.c %D%/report_chart.c \
+	%D%/report_classes.c \
 	%D%/report_doc.h %D%/report_forest.c %D%/report_gallery.c %D%/report_load.c \
 	%D%/report_robustness.c %D%/report_trust.c %D%/report_table.c %D%/report_text.c
 core_libreport_la_LIBADD = $(JANSSON_LIBS) -lm

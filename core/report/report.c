@@ -256,6 +256,7 @@ static void put_block(struct doc *d, int block)
     put_each(d, block, cards_of);
     put_each(d, block, charts_of);
     part_tables(d, block);
+    part_classes(d, block);
     put(d, "</div></section>");
 }
 

@@ -51,6 +51,7 @@ struct doc {
     int n_blocks, more_blocks;
     uint64_t artefact_bytes;
     int ids; /* for unique element ids */
+    struct results *source; /* for samples; while the page is written */
     struct str out;
 };
 
@@ -87,6 +88,7 @@ void put_base64(struct doc *d, const void *data, size_t n);
 void part_cards(struct doc *d, int block, int value);
 void part_robustness(struct doc *d, int block, int value);
 void part_trust(struct doc *d, int block);
+void part_classes(struct doc *d, int block);
 void part_tables(struct doc *d, int block);
 void part_all_cells(struct doc *d);
 void part_provenance(struct doc *d);

@@ -325,6 +325,7 @@ static void find_values(struct doc *d, int block)
 mohs_status doc_load(struct doc *d, struct results *r, struct mohs_error *err)
 {
     d->arena = arena_new();
+    d->source = r;
     RET_IF_ERR(results_each_run(r, take_run, d, err));
     RET_IF_ERR(results_each(r, take_cell, d, err));
     find_model_axes(d);

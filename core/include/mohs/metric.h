@@ -75,8 +75,8 @@ struct mohs_metric_ops {
      * destroy(). Columns with "hit" in their names hold 0 for a miss and 1
      * for a hit, between for ties; without such names all columns do that
      * stay in 0..1 and are no ranks. Attacks are judged by them. Columns
-     * "label" and "predicted" hold indices of classes: the host keeps the
-     * confusions. [any thread] */
+     * "label" and "predicted" hold indices of classes, of which reports
+     * show the confusions. [any thread] */
     const char *const *(*columns)(void *self, uint32_t *n);
     const struct mohs_value *(*values)(void *self, uint32_t *n);
     /* Fills the table through s->alloc(). [main] */

@@ -121,35 +121,44 @@ local function cell_text(values)
 end
 
 --- A text table of value `name`: a row per condition (severities averaged), a
---- column per model.
+--- column per model, or per model and prompts.
 function mohs.table(results, name)
-  local rows, order, models, seen = {}, {}, {}, {}
+  local rows, order, models, seen, one = {}, {}, {}, {}, true
+  for _, r in ipairs(results) do one = one and r.model == results[1].model end
+  local function column(r)
+    if not r.prompt then return r.model end
+    return one and r.prompt or r.model .. ": " .. r.prompt
+  end
   for _, r in ipairs(results) do
     local v = r.values[name]
     if v then
-      local c = mohs.condition(r)
+      local c, m = mohs.condition(r), column(r)
       if not rows[c] then
         rows[c] = {}
         order[#order + 1] = c
       end
-      if not seen[r.model] then
-        seen[r.model] = true
-        models[#models + 1] = r.model
+      if not seen[m] then
+        seen[m] = true
+        models[#models + 1] = m
       end
-      rows[c][r.model] = rows[c][r.model] or {}
-      table.insert(rows[c][r.model], v)
+      rows[c][m] = rows[c][m] or {}
+      table.insert(rows[c][m], v)
     end
   end
   local width = #name
   for _, c in ipairs(order) do width = math.max(width, utf8.len(c) or #c) end
   local left = "%-" .. width .. "s"
+  local right = {}
+  for _, m in ipairs(models) do
+    right[m] = "  %" .. math.max(20, utf8.len(m) or #m) .. "s"
+  end
   local head = left:format(name)
-  for _, m in ipairs(models) do head = head .. ("  %20s"):format(m) end
+  for _, m in ipairs(models) do head = head .. right[m]:format(m) end
   local out = { head }
   for _, c in ipairs(order) do
     local line = left:format(c)
     for _, m in ipairs(models) do
-      line = line .. ("  %20s"):format(rows[c][m] and cell_text(rows[c][m]) or "-")
+      line = line .. right[m]:format(rows[c][m] and cell_text(rows[c][m]) or "-")
     end
     out[#out + 1] = line
   end
