@@ -24,6 +24,20 @@ struct eval_prompts *eval_add_prompts(struct eval *e, struct prompts *p)
     return x;
 }
 
+mohs_status class_outputs(struct eval *e, struct eval_prompts **out,
+                          struct mohs_error *err)
+{
+    static const char *const name[] = { "{c}" };
+    struct prompt_source s = { .name = "outputs", .templates = name, .n_templates = 1 };
+    struct prompts *p;
+    if (!e->outputs) {
+        RET_IF_ERR(prompts_open(&s, &p, err));
+        e->outputs = eval_add_prompts(e, p);
+    }
+    *out = e->outputs;
+    return MOHS_OK;
+}
+
 const struct prompts *eval_prompts_set(const struct eval_prompts *p)
 {
     return p->prompts;
@@ -219,6 +233,25 @@ static mohs_status wide_rows(struct merging *m, struct mohs_error *err)
     return MOHS_OK;
 }
 
+/* Outputs of a classifier: by their place in the list that the folders were
+ * named from, if it is as long as the outputs are many; else by name. */
+static mohs_status output_rows(struct merging *m, struct mohs_error *err)
+{
+    const struct dataset *d = m->c->data->set;
+    uint32_t n = (uint32_t)m->t->n_classes;
+    char **number = NULL;
+    if (d->class_parent && d->n_parent == m->dim && n == d->n_classes) {
+        number = xcalloc((size_t)n + 1, sizeof *number);
+        for (uint32_t i = 0; i < n; i++)
+            number[i] = xasprintf("#%u", d->class_parent[i]);
+    }
+    mohs_status st = encoder_classes(m->c->model->encoder, n,
+                                     number ? (const char *const *)number : m->t->name,
+                                     m->out, err);
+    strv_free(number);
+    return st;
+}
+
 static struct class_rows *remembered(const struct class_set *s, struct hash128 model)
 {
     for (struct class_rows *r = s->rows; r; r = r->next)
@@ -236,6 +269,8 @@ mohs_status embed_classes(struct eval *e, const struct eval_cell *c, float *out,
                          encoder_info(c->model->encoder)->embed_dim, out };
     size_t bytes = cell_candidates(c) * m.dim * sizeof *out;
     bool own = corrupts_text(&c->corruption);
+    if (encoder_is_classifier(c->model->encoder))
+        return output_rows(&m, err);
     struct class_rows *r = own ? NULL : remembered(s, model);
     if (r) {
         memcpy(out, r->row, bytes);

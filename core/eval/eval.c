@@ -216,7 +216,11 @@ static mohs_status check_cell(struct eval *e, const struct eval_cell *c,
         c->corruption.item ? c->corruption.item->item->ops : NULL;
     if (!c->metric.item)
         return mohs_fail(err, MOHS_E_ARG, "cell: no metric");
-    if (info->towers != (MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT))
+    bool outputs = c->prompts && c->prompts == e->outputs;
+    if (encoder_is_classifier(c->model->encoder) && !outputs)
+        return mohs_fail(err, MOHS_E_ARG, "%s: a classifier, which %s", c->model->label,
+                         c->prompts ? "takes no prompts" : "needs data with classes");
+    if (info->towers != (MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT) && !outputs)
         return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: needs an image and a text tower",
                          c->model->label);
     if (!d->n_images || (!d->n_texts && !c->prompts))
@@ -255,9 +259,14 @@ mohs_status eval_add(struct eval *e, const struct eval_cell *spec,
                      struct mohs_error *err)
 {
     struct cell c = { .spec = *spec };
-    mohs_status st = check_cell(e, spec, err);
+    mohs_status st = MOHS_OK;
+    if (encoder_is_classifier(spec->model->encoder) && !spec->prompts &&
+        spec->data->set->n_classes)
+        st = class_outputs(e, &c.spec.prompts, err);
     if (st >= 0)
-        c.hash = eval_cell_hash(e, spec);
+        st = check_cell(e, &c.spec, err);
+    if (st >= 0)
+        c.hash = eval_cell_hash(e, &c.spec);
     for (size_t i = 0; st >= 0 && i < e->n_cells; i++)
         if (e->cell[i].hash.hi == c.hash.hi && e->cell[i].hash.lo == c.hash.lo)
             st = 1;
@@ -342,7 +351,7 @@ static void axes_of(struct arena *a, const struct cell *c, struct pairs *p)
         if (*c->attack_params)
             pair(p, "attack_params", c->attack_params);
     }
-    if (s->prompts)
+    if (s->prompts && !encoder_is_classifier(s->model->encoder))
         pair(p, "prompt", prompts_name(s->prompts->prompts));
     pair(p, "metric", s->metric.item->item->id);
     for (size_t i = 0; i < s->n_extra; i++)
@@ -372,10 +381,12 @@ static void provenance_of(const struct eval *e, struct arena *a,
     if (s->prompts) {
         const struct class_texts *t = class_texts_of(s);
         hex_pair(a, p, "prompt_hash", t->hash);
-        pair(p, "prompt_merge", prompts_merge_name(s->prompts->prompts));
-        pair(p, "prompt_text", prompts_text(s->prompts->prompts));
-        pair(p, "prompt_example", t->text[0]);
-        pair(p, "prompts", arena_printf(a, "%zu", t->n_texts));
+        if (!encoder_is_classifier(enc)) {
+            pair(p, "prompt_merge", prompts_merge_name(s->prompts->prompts));
+            pair(p, "prompt_text", prompts_text(s->prompts->prompts));
+            pair(p, "prompt_example", t->text[0]);
+            pair(p, "prompts", arena_printf(a, "%zu", t->n_texts));
+        }
         pair(p, "classes", arena_printf(a, "%zu", t->n_classes));
     }
     item_pairs(a, p, "corruption", &s->corruption);

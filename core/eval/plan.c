@@ -36,9 +36,11 @@ static mohs_status plan_model(struct eval_model *m, uint32_t images,
     RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_IMAGE, images, &c, &batch, err));
     out->bytes = c.arena_bytes + c.packed_bytes;
     out->image_flops = c.flops / batch;
-    RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_TEXT, texts, &c, &batch, err));
-    out->bytes += c.arena_bytes + c.packed_bytes;
-    out->text_flops = c.flops / batch;
+    if (!encoder_is_classifier(m->encoder)) {
+        RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_TEXT, texts, &c, &batch, err));
+        out->bytes += c.arena_bytes + c.packed_bytes;
+        out->text_flops = c.flops / batch;
+    }
     // parameters of both towers, once
     struct params *p;
     RET_IF_ERR(encoder_params(m->encoder, &p, err));
@@ -64,6 +66,8 @@ static bool prompts_known(const struct eval *e, size_t at)
     const struct eval_cell *c = &e->cell[at].spec, *o;
     if (!c->prompts || corrupts_text(&c->corruption))
         return false;
+    if (encoder_is_classifier(c->model->encoder))
+        return true;
     for (size_t i = 0; i < at; i++) {
         o = &e->cell[i].spec;
         if (o->model == c->model && o->prompts && !corrupts_text(&o->corruption) &&

@@ -62,6 +62,7 @@ struct eval {
     struct eval_model *models;
     struct eval_data *data;
     struct eval_prompts *prompts;
+    struct eval_prompts *outputs; /* of classifiers: class names; made lazily */
     struct cell *cell;
     size_t n_cells, cap_cells;
     struct arena *arena; /* extra axes */
@@ -111,6 +112,9 @@ mohs_status row_keep(struct eval *e, struct hash128 key, const float *row,
 void rows_note(struct eval *e, const struct eval_cell *c, const char *what,
                struct hash128 base);
 
+/* The prompts of cells whose model is a classifier: names of its outputs. */
+mohs_status class_outputs(struct eval *e, struct eval_prompts **out,
+                          struct mohs_error *err);
 /* Fills the prompts of a cell for its data set; once each. */
 mohs_status classes_fill(struct eval *e, const struct eval_cell *c,
                          struct mohs_error *err);

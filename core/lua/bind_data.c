@@ -189,6 +189,8 @@ static int model_index(lua_State *L)
         lua_pushinteger(L, info->embed_dim);
     else if (!strcmp(key, "image_size"))
         lua_pushinteger(L, info->image_width);
+    else if (!strcmp(key, "classifier"))
+        lua_pushboolean(L, encoder_is_classifier(eval_model_encoder(m)));
     else if (!strcmp(key, "taps")) {
         lua_newtable(L);
         for (int i = 0; info->taps && info->taps[i]; i++) {
@@ -197,7 +199,7 @@ static int model_index(lua_State *L)
         }
     } else {
         return luaL_error(L, "model has no field '%s'; it has label, weights, plugin, "
-                             "embed_dim, image_size, taps", key);
+                             "embed_dim, image_size, classifier, taps", key);
     }
     return 1;
 }

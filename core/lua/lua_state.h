@@ -59,8 +59,6 @@ void open_prompts(lua_State *L);
 void new_metatable(lua_State *L, const char *name, lua_CFunction index,
                    lua_CFunction text);
 
-/* Pushes d, which is taken; label NULL: its name. */
-int push_data(lua_State *L, struct dataset *d, const char *label);
 /* Depth maps for d from folder `depth` of the script, if it is not NULL; d is
  * freed when that fails, and the error raised. */
 void add_depth(lua_State *L, struct dataset *d, const char *depth);
@@ -70,7 +68,7 @@ void add_depth(lua_State *L, struct dataset *d, const char *depth);
 #define ITEM_META "mohs.item"
 #define PROMPTS_META "mohs.prompts"
 
-/* Gives d to the session and pushes it. */
+/* Gives d to the session and pushes it; label NULL: its name. */
 int push_data(lua_State *L, struct dataset *d, const char *label);
 /* The model or data at stack index i; raises when it is something else. */
 struct eval_model *check_model(lua_State *L, int i);

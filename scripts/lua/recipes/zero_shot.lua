@@ -65,9 +65,9 @@ local files = args.corrupted ~= "" and mohs.data.imagenet_c {
 local metric = mohs.metric "zeroshot"
 for _, path in ipairs(words(args.models)) do
   local model = mohs.model { weights = path }
-  for k, prompts in ipairs(sets) do
+  for k, prompts in ipairs(model.classifier and { false } or sets) do
     local function cell(on, more)
-      mohs.cell { model = model, data = on, prompts = prompts, metric = metric,
+      mohs.cell { model = model, data = on, prompts = prompts or nil, metric = metric,
                   corruption = more and more.corruption, attack = more and more.attack }
     end
     cell(data)
