@@ -13,7 +13,13 @@ local mohs = {}
 ---@class mohs.Data
 ---@field images integer
 ---@field texts integer
+---@field classes integer
 ---@field name string
+
+---@class mohs.Prompts
+---@field name string as results call them
+---@field merge "embed"|"mean"|"max"
+---@field text string templates one a line, or the file and its hash
 
 ---@class mohs.Model
 ---@field label string
@@ -21,6 +27,7 @@ local mohs = {}
 ---@field plugin string id of the model plugin
 ---@field embed_dim integer
 ---@field image_size integer pixels
+---@field classifier boolean its outputs are classes; it takes no prompts
 ---@field taps string[] places that can be read or perturbed
 
 ---@class mohs.Item
@@ -44,6 +51,7 @@ function item:at(severity) end
 ---@field model string
 ---@field data string
 ---@field metric string
+---@field prompt string? name of the prompts
 ---@field corruption string?
 ---@field severity string?
 ---@field attack string?
@@ -83,10 +91,21 @@ function mohs.data.parquet(o) end
 ---@param o { dir: string, split?: string, name?: string, limit?: integer, captions_per_image?: integer }
 ---@return mohs.Data
 function mohs.data.webdataset(o) end
----A folder of class folders.
----@param o { dir: string, depth?: string, name?: string, limit?: integer }
+---A folder of class folders. classes: file of class names (a name a line; a
+---folder name, a tab and a name; a WordNet id, a blank and a name; or JSON);
+---without it classnames.txt in dir, or the folder names. all_classes: also
+---those of the list that have no folder. unlabelled: pictures of no class.
+---corruption, severity: what was done to the files. factors: ImageNet-X's JSON
+---lines; prototypes: CSV with a column file_name of images to leave out.
+---limit: the first so many images, per_class: of each class; 0: all.
+---@param o { dir: string, classes?: string, all_classes?: boolean, unlabelled?: boolean, corruption?: string, severity?: integer, factors?: string, prototypes?: string, depth?: string, name?: string, limit?: integer, per_class?: integer }
 ---@return mohs.Data
 function mohs.data.folder(o) end
+---One data set a folder corruption/severity (ImageNet-C, ImageNet-3DCC), or the
+---same one folder deeper. only: comma list of corruptions.
+---@param o { dir: string, only?: string, classes?: string, all_classes?: boolean, name?: string, limit?: integer, per_class?: integer }
+---@return mohs.Data[]
+function mohs.data.imagenet_c(o) end
 ---Renders the default data set unless this very set is there; returns `out`.
 ---@param o { out: string, seed?: integer, size?: integer, train?: integer, val?: integer, test?: integer, captions?: integer }
 ---@return string
@@ -124,6 +143,18 @@ function mohs.attack(id, params) end
 ---@param params? table<string, any>
 ---@return mohs.Item
 function mohs.metric(id, params) end
+---What stands for a class in zero-shot classification. A string: "name" (the
+---class name alone), "data" (the templates that came with the data) or a file
+---of share/prompts ("photo", "photos", "scenes"). A table, with one source:
+---templates or a file of them (one a line, {} or {c} for the class name);
+---sentences: JSON {class: [sentence]} (CuPL); descriptors: JSON {class:
+---[descriptor]} (DCLIP); random: pairs of a random word, from the file words,
+---and random characters (WaffleCLIP: 15). classes: file of class names instead
+---of the data's. merge: "embed" (mean embedding, made a unit; the default of
+---templates and sentences), "mean" or "max" of similarities.
+---@param o string|{ name?: string, templates?: string[], file?: string, sentences?: string, descriptors?: string, random?: integer, words?: string, seed?: integer, classes?: string, merge?: "embed"|"mean"|"max" }
+---@return mohs.Prompts
+function mohs.prompts(o) end
 ---What the plugins offer.
 ---@param kind "model"|"corruption"|"attack"|"metric"
 ---@return { id: string, summary: string, params: table[] }[]
@@ -135,8 +166,8 @@ function mohs.list(kind) end
 ---@return fun(): mohs.Item?
 function mohs.each(list, low, high) end
 
----Queues a cell.
----@param o { model: mohs.Model, data: mohs.Data, metric: mohs.Item, corruption?: mohs.Item, attack?: mohs.Item, axes?: table<string, string> }
+---Queues a cell; with prompts, a classification of the data's classes.
+---@param o { model: mohs.Model, data: mohs.Data, metric: mohs.Item, prompts?: mohs.Prompts, corruption?: mohs.Item, attack?: mohs.Item, axes?: table<string, string> }
 function mohs.cell(o) end
 ---Computes what was queued and is not stored yet; all results of this recipe.
 ---Empty under --plan.
@@ -221,7 +252,8 @@ function mohs.mean(list) end
 ---@param r mohs.Result
 ---@return string
 function mohs.condition(r) end
----A text table of value `name`: a row per condition, a column per model.
+---A text table of value `name`: a row per condition, a column per model, or
+---per model and prompts.
 ---@param results mohs.Result[]
 ---@param name string
 ---@return string

@@ -40,7 +40,7 @@ done <names.txt
 
 "$mohs" -q data emoji-scenes --out scenes --train 0 --val 0 --test 8
 n=0
-for doc in README.md scripts/lua/README.md; do
+for doc in README.md scripts/lua/README.md docs/zero_shot.md; do
 	awk -v out="snippet" '/^```lua/ { on = 1; n++; next } /^```/ { on = 0 }
 		on { print > (out "." n ".lua") }' "$src/$doc"
 	for f in snippet.*.lua; do
