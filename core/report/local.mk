@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += core/libreport.la
 core_libreport_la_SOURCES = %D%/report.h %D%/report.c %D%/report_chart.c \
 	%D%/report_classes.c \
 	%D%/report_doc.h %D%/report_forest.c %D%/report_gallery.c %D%/report_load.c \
+	%D%/report_doc.h %D%/report_edits.c %D%/report_forest.c %D%/report_gallery.c %D%/report_load.c \
 	%D%/report_robustness.c %D%/report_trust.c %D%/report_table.c %D%/report_text.c
 core_libreport_la_LIBADD = $(JANSSON_LIBS) -lm
 BUILT_SOURCES += %D%/report_css.inc %D%/report_js.inc

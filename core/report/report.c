@@ -321,6 +321,7 @@ static void write_page(struct doc *d, const char *results, const char *title)
     if (!d->n_cells)
         put(d, "<p class=\"note\">The results file has no cells yet.</p>");
     part_gallery(d);
+    part_texts(d);
     part_training(d);
     if (d->n_cells) {
         part_all_cells(d);

@@ -93,6 +93,7 @@ void part_tables(struct doc *d, int block);
 void part_all_cells(struct doc *d);
 void part_provenance(struct doc *d);
 void part_gallery(struct doc *d);
+void part_texts(struct doc *d);
 void part_training(struct doc *d);
 /* Charts; nothing is written when there is nothing to show. */
 void chart_curves(struct doc *d, int block, int value);

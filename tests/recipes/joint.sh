@@ -72,7 +72,8 @@ most() { # file key: the largest of all cells
 grep -q 'asr_drop:t2i_hit@1' one.txt || die "no score that fell"
 "$mohs" results trust one.db >trust.txt || die "trust: $(cat trust.txt)"
 "$mohs" results show one.db >show.txt
-"$mohs" report one.db --out one.html
+"$mohs" report one.db --out one.html 2>/dev/null
+grep -q 'Attacked texts' one.html || die "no texts in the report"
 # a second run finds the texts, the perturbations and their edits
 "$mohs" -q run joint.lua --results two.db >two.txt
 values one.db >a.txt
