@@ -221,7 +221,8 @@ static void build(const struct model *m, uint32_t tower, const char *touched,
         in.last = (struct mohs_tensor *)(void *)r->last;
     }
     ok(m->ops->build(m->self, &graph_api, (struct mohs_graph *)(void *)r->g,
-                     tower, &in, &raw, &e), &e);
+                     tower, &in, &raw, &e),
+       &e);
     ok(graph_status(r->g, &e), &e);
     r->y = (struct tensor *)(void *)raw;
     if (!(m->info->flags & MOHS_MODEL_CLASSIFIER))
@@ -298,34 +299,43 @@ START_TEST(test_taps)
 }
 END_TEST
 
-/* A file that lacks a tensor, or has it in another shape, is told so. */
+/* The weights of w but for tensor `skip`, without the case. */
+static struct mohs_weights *copy_without(const struct mohs_weights *w,
+                                         uint32_t skip)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *out;
+    const char *name;
+    ok(weights_new(weights_config(w), NULL, NULL, &out, &e), &e);
+    for (uint32_t i = 0; (name = weights_api.name(w, i)); i++) {
+        uint32_t dims[MOHS_DIMS_MAX];
+        uint64_t n = 1;
+        int32_t nd = weights_api.shape(w, name, dims);
+        if (i == skip || !strncmp(name, "case.", 5))
+            continue;
+        for (int32_t k = 0; k < nd; k++)
+            n *= dims[k];
+        float *x = xcalloc((size_t)n, sizeof *x);
+        ok(weights_put(out, name, (uint32_t)nd, dims, x, &e), &e);
+        free(x);
+    }
+    return out;
+}
+
+/* A file that lacks a tensor is told so. */
 START_TEST(test_misfit)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
     struct mohs_weights *w = open_golden(golden[_i].file), *bad;
-    const struct item *it = surest(w);
-    const struct mohs_model_ops *ops = it->item->ops;
+    const struct mohs_model_ops *ops = surest(w)->item->ops;
     const char *name;
     void *self = NULL;
     size_t refused = 0, all = 0;
     for (uint32_t skip = 0; (name = weights_api.name(w, skip)); skip++) {
         if (!strncmp(name, "case.", 5))
             continue;
-        ok(weights_new(weights_config(w), NULL, NULL, &bad, &e), &e);
-        for (uint32_t i = 0; (name = weights_api.name(w, i)); i++) {
-            uint32_t dims[MOHS_DIMS_MAX];
-            uint64_t n = 1;
-            int32_t nd = weights_api.shape(w, name, dims);
-            if (i == skip || !strncmp(name, "case.", 5))
-                continue;
-            for (int32_t k = 0; k < nd; k++)
-                n *= dims[k];
-            float *x = xcalloc((size_t)n, sizeof *x);
-            ok(weights_put(bad, name, (uint32_t)nd, dims, x, &e), &e);
-            free(x);
-        }
-        mohs_status st =
-            ops->create(registry_host(reg), NULL, bad, &self, &e);
+        bad = copy_without(w, skip);
+        mohs_status st = ops->create(registry_host(reg), NULL, bad, &self, &e);
         if (st < 0) {
             ck_assert_int_eq(st, MOHS_E_FORMAT);
             ck_assert_uint_gt(strlen(e.text), 10);
@@ -338,6 +348,46 @@ START_TEST(test_misfit)
     }
     // what nothing uses may be missing, and so may a whole part
     ck_assert_msg(refused * 10 >= all * 7, "%zu of %zu", refused, all);
+    weights_close(w);
+}
+END_TEST
+
+/* A part that a plugin does not know is refused, not left out. */
+static const struct {
+    const char *file, *tensor;
+} stray[] = {
+    { "siglip", "vision_model.encoder.layers.0.self_attn.q_norm.weight" },
+    { "siglip", "text_model.final_layer_norm.extra" },
+    { "siglip_open_clip", "visual.trunk.blocks.0.attn.q_norm.weight" },
+    { "vit_timm", "blocks.1.attn.k_norm.weight" },
+    { "vit_timm", "blocks.0.ls1.gamma" }, // one block's, no ls2
+    { "vit_torchvision", "encoder.layers.encoder_layer_0.extra.weight" },
+    { "vit_transformers", "vit.encoder.layer.0.lambda_1" },
+    { "blip", "vision_model.encoder.layers.0.self_attn.q_bias" },
+    { "blip", "text_encoder.embeddings.token_type_embeddings.weight" },
+    { "vitamin", "visual.trunk.blocks.0.attn.q_norm.weight" },
+    { "vitamin", "visual.trunk.cls_token" },
+};
+
+START_TEST(test_stray)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w = open_golden(stray[_i].file);
+    struct mohs_weights *more = copy_without(w, UINT32_MAX);
+    const struct mohs_model_ops *ops = surest(w)->item->ops;
+    uint32_t dims[] = { 12 };
+    float x[12] = { 0 };
+    void *self = NULL;
+    mohs_status st = ops->create(registry_host(reg), NULL, more, &self, &e);
+    ok(st, &e);
+    ops->destroy(self);
+    ok(weights_put(more, stray[_i].tensor, 1, dims, x, &e), &e);
+    st = ops->create(registry_host(reg), NULL, more, &self, &e);
+    ck_assert_int_eq(st, MOHS_E_FORMAT);
+    ck_assert_msg(strstr(e.text, stray[_i].tensor) ||
+                      strstr(e.text, "no tensor"),
+                  "%s", e.text);
+    weights_close(more);
     weights_close(w);
 }
 END_TEST
@@ -365,6 +415,7 @@ int main(void)
     tcase_add_loop_test(t, test_golden, 0, N);
     tcase_add_loop_test(t, test_taps, 0, N);
     tcase_add_loop_test(t, test_misfit, 0, N);
+    tcase_add_loop_test(t, test_stray, 0, sizeof stray / sizeof *stray);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

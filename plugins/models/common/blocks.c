@@ -15,9 +15,11 @@ static float branch_std(const struct tower *t)
 static struct mohs_tensor *project(struct net *n, struct mohs_tensor *y,
                                    const struct tower *t, const char *name)
 {
-    return net_linear(n, y, &(struct linear) { .name = name, .out = t->width,
-                                               .in = t->width,
-                                               .no_bias = t->no_qkv_bias });
+    return net_linear(n, y,
+                      &(struct linear) { .name = name,
+                                         .out = t->width,
+                                         .in = t->width,
+                                         .no_bias = t->no_qkv_bias });
 }
 
 /* x + scale * (y W^T + b). */
@@ -26,13 +28,16 @@ static struct mohs_tensor *branch(struct net *n, struct mohs_tensor *x,
                                   const char *scale, uint32_t in,
                                   const struct tower *t)
 {
-    struct linear l = { .name = name, .out = t->width, .in = in,
-                        .std = branch_std(t), .residual = scale ? NULL : x };
+    struct linear l = { .name = name,
+                        .out = t->width,
+                        .in = in,
+                        .std = branch_std(t),
+                        .residual = scale ? NULL : x };
     y = net_linear(n, y, &l);
     if (!scale)
         return y;
-    return net_add(n, x, net_mul(n, y, net_constant(n, scale, 1,
-                                                    DIMS(t->width))));
+    return net_add(n, x,
+                   net_mul(n, y, net_constant(n, scale, 1, DIMS(t->width))));
 }
 
 /* The MLP half of a block, on tokens [n, t, w] or on one each [n, w]. */
@@ -41,8 +46,11 @@ static struct mohs_tensor *mlp(struct net *n, struct mohs_tensor *x,
 {
     const struct block_names *b = t->names;
     struct mohs_tensor *y = net_norm(n, x, b->norm2, t->width, t->eps);
-    struct linear l = { .name = b->fc1, .out = t->mlp, .in = t->width,
-                        .std = 1 / sqrtf(2 * (float)t->width), .act = t->act };
+    struct linear l = { .name = b->fc1,
+                        .out = t->mlp,
+                        .in = t->width,
+                        .std = 1 / sqrtf(2 * (float)t->width),
+                        .act = t->act };
     if (b->norm_mlp)
         y = net_norm(n, y, b->norm_mlp, t->width, t->eps);
     struct mohs_tensor *h = net_linear(n, y, &l);

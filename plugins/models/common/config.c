@@ -128,8 +128,8 @@ static int match(const struct rename *r, const char *name,
             from = s;
             size = (int)strlen(s);
         }
-        at += (size_t)snprintf(source + at, CONFIG_NAME - at, "%.*s", size,
-                               from);
+        at +=
+            (size_t)snprintf(source + at, CONFIG_NAME - at, "%.*s", size, from);
     }
     return 1;
 }

@@ -91,7 +91,8 @@ mohs_status net_check_whole(net_walk walk, const void *model, uint32_t towers,
 {
     struct used u = { .c = c };
     const char *name;
-    mohs_status st = net_list(walk, model, towers, c->map, note_use, &u, c->err);
+    mohs_status st =
+        net_list(walk, model, towers, c->map, note_use, &u, c->err);
     if (u.n)
         qsort(u.v, u.n, sizeof *u.v, by_bytes);
     for (uint32_t i = 0; st >= 0 && (name = c->api->name(c->w, i)); i++) {
@@ -137,9 +138,12 @@ static struct mohs_tensor *param(struct net *n, const char *name, uint32_t init,
     snprintf(full, sizeof full, "%s%s", n->at, name);
     if (n->g)
         return n->api->weight(n->g, full, n_dims, dims);
-    struct mohs_weight_spec s = { .size = sizeof s, .name = full,
-                                  .n_dims = n_dims, .init = init,
-                                  .scale = scale, .decay = n_dims >= 2 };
+    struct mohs_weight_spec s = { .size = sizeof s,
+                                  .name = full,
+                                  .n_dims = n_dims,
+                                  .init = init,
+                                  .scale = scale,
+                                  .decay = n_dims >= 2 };
     char source[CONFIG_NAME];
     const struct rename *r = rename_find(n->map, full, source);
     memcpy(s.dims, dims, n_dims * sizeof *dims);
@@ -202,7 +206,8 @@ struct mohs_tensor *net_reshape(struct net *n, struct mohs_tensor *x,
 struct mohs_tensor *net_slice(struct net *n, struct mohs_tensor *x, int axis,
                               uint32_t from, uint32_t count)
 {
-    struct mohs_attr at[] = { { "axis", axis }, { "from", from },
+    struct mohs_attr at[] = { { "axis", axis },
+                              { "from", from },
                               { "n", count } };
     return net_op(n, "slice", &x, 1, at, 3);
 }
@@ -247,8 +252,10 @@ struct mohs_tensor *net_token(struct net *n, struct mohs_tensor *x, int at)
 struct mohs_tensor *net_repeat(struct net *n, struct mohs_tensor *x,
                                const struct mohs_tensor *like, uint32_t width)
 {
-    struct mohs_attr at[] = { { "from", 0 }, { "to", 2 },
-                              { "d0", net_dim(n, like, 0) }, { "d1", 1 },
+    struct mohs_attr at[] = { { "from", 0 },
+                              { "to", 2 },
+                              { "d0", net_dim(n, like, 0) },
+                              { "d1", 1 },
                               { "d2", width } };
     return net_op(n, "expand", &x, 1, at, 5);
 }
@@ -258,8 +265,8 @@ struct mohs_tensor *net_linear(struct net *n, struct mohs_tensor *x,
 {
     char name[NET_NAME];
     float std = l->std > 0 ? l->std : 1 / sqrtf((float)l->in);
-    struct mohs_tensor *w = net_normal(n, part(l->name, "weight", name), std,
-                                       DIMS(l->out, l->in));
+    struct mohs_tensor *w =
+        net_normal(n, part(l->name, "weight", name), std, DIMS(l->out, l->in));
     struct mohs_tensor *b = NULL;
     if (!l->no_bias)
         b = net_constant(n, part(l->name, "bias", name), 0, DIMS(l->out));
@@ -300,7 +307,8 @@ struct mohs_tensor *net_patches(struct net *n, struct mohs_tensor *pixels,
 struct mohs_tensor *net_prepend(struct net *n, struct mohs_tensor *x,
                                 struct mohs_tensor *tokens)
 {
-    struct mohs_attr at[] = { { "from", 0 }, { "to", 1 },
+    struct mohs_attr at[] = { { "from", 0 },
+                              { "to", 1 },
                               { "d0", net_dim(n, x, 0) },
                               { "d1", net_dim(n, tokens, 0) },
                               { "d2", net_dim(n, tokens, 1) } };
@@ -313,8 +321,7 @@ struct mohs_tensor *net_embedding(struct net *n, struct mohs_tensor *ids,
                                   const char *name, uint32_t vocab,
                                   uint32_t width)
 {
-    struct mohs_tensor *table =
-        net_normal(n, name, 0.02f, DIMS(vocab, width));
+    struct mohs_tensor *table = net_normal(n, name, 0.02f, DIMS(vocab, width));
     return n->g ? mohs_embedding(n->api, n->g, ids, table) : NULL;
 }
 
