@@ -146,7 +146,8 @@ static struct mohs_tensor *param(struct net *n, const char *name, uint32_t init,
                                   .decay = n_dims >= 2 };
     char source[CONFIG_NAME];
     const struct rename *r = rename_find(n->map, full, source);
-    memcpy(s.dims, dims, n_dims * sizeof *dims);
+    if (n_dims)
+        memcpy(s.dims, dims, n_dims * sizeof *dims);
     if (r)
         s.source = source;
     if (r && r->parts == RENAME_TURNED) {
