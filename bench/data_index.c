@@ -21,6 +21,8 @@ static mohs_status read_set(const char *kind, const char *path, struct dataset *
         return data_csv(&(struct csv_options) { .file = path, .header = true }, d, err);
     if (!strcmp(kind, "webdataset"))
         return data_webdataset(&(struct webdataset_options) { .dir = path }, d, err);
+    if (!strcmp(kind, "folder"))
+        return data_folder(path, 0, d, err);
     return mohs_fail(err, MOHS_E_ARG, "%s: no such kind", kind);
 }
 

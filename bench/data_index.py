@@ -74,6 +74,16 @@ def webdataset(path, images=100000, shards=10, size=10000):
         f.write(str(shards))
 
 
+def folder(path, classes=1000, images=1200):
+    """ImageNet's training tree: 1.2 million empty files in a folder a class."""
+    r = random.Random(5)
+    for c in range(classes):
+        wnid = f"n{r.randrange(10**8):08d}"
+        os.makedirs(os.path.join(path, wnid), exist_ok=True)
+        for k in range(images):
+            open(os.path.join(path, wnid, f"{wnid}_{k * 17}.JPEG"), "w").close()
+
+
 def main():
     build, out = sys.argv[1:]
     os.makedirs(out, exist_ok=True)
@@ -81,7 +91,8 @@ def main():
     for kind, make, name in (("coco", coco, "coco.json"),
                              ("karpathy", karpathy, "karpathy.json"),
                              ("csv", csv, "captions.tsv"),
-                             ("webdataset", webdataset, "shards")):
+                             ("webdataset", webdataset, "shards"),
+                             ("folder", folder, "folders")):
         path = os.path.join(out, name)
         if not os.path.exists(path):
             make(path)

@@ -24,7 +24,7 @@ struct zeroshot {
     uint32_t n_k, k[MOHS_INTS_MAX], at_1; /* which of k is 1 */
     const char *column[HITS + MOHS_INTS_MAX + BEHIND];
     struct mohs_value value[MOHS_INTS_MAX + 3];
-    char text[2 * MOHS_INTS_MAX][24];
+    char text[2 * MOHS_INTS_MAX][24], doc[MOHS_INTS_MAX][64];
 };
 
 static void name_all(struct zeroshot *z)
@@ -38,8 +38,10 @@ static void name_all(struct zeroshot *z)
         snprintf(hit, sizeof z->text[0], "hit@%u", z->k[i]);
         snprintf(top, sizeof z->text[0], "top%u", z->k[i]);
         z->column[HITS + i] = hit;
-        z->value[v++] = (struct mohs_value) {
-            top, "accuracy: the true class among the first k", "%", 1 };
+        snprintf(z->doc[i], sizeof z->doc[i],
+                 z->k[i] == 1 ? "accuracy: the true class is the first"
+                              : "accuracy: the true class is among the first %u", z->k[i]);
+        z->value[v++] = (struct mohs_value) { top, z->doc[i], "%", 1 };
     }
     for (uint32_t i = 0; i < BEHIND; i++)
         z->column[HITS + z->n_k + i] = behind[i];
