@@ -386,6 +386,28 @@ static void try_folder(struct finding *f, const char *name)
     free(path);
 }
 
+/* ImageNet-C's layout, a set for every corruption and severity. */
+static void try_corrupted(struct finding *f)
+{
+    struct arena *a = arena_new();
+    struct corrupted_folder *c;
+    size_t n;
+    if (data_corrupted_folders(f->dir, a, &c, &n, NULL) < 0)
+        n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct mohs_error err = MOHS_ERROR_INIT;
+        struct dataset *d;
+        struct folder_options o = { .dir = c[i].dir, .corruption = c[i].corruption,
+                                    .severity = c[i].severity };
+        const char *name = arena_printf(a, "%s/%u", c[i].corruption, c[i].severity);
+        if (data_folder_open(&o, &d, &err) >= 0)
+            say(f, "corrupted", name, d);
+        else
+            say_damaged(f, "corrupted", name, &err);
+    }
+    arena_free(a);
+}
+
 static mohs_status verdict(const struct finding *f, struct mohs_error *err)
 {
     if (f->damaged)
@@ -422,6 +444,8 @@ mohs_status data_check(const char *dir, size_t decode, bool json, struct mohs_er
             try_folder(&f, entry[i]);
         free(path);
     }
+    if (!f.found && !f.damaged)
+        try_corrupted(&f);
     if ((!f.found && !f.damaged) || count_ends(entry, ".tar") || count_ends(entry, ".parquet"))
         try_folder(&f, ".");
     strv_free(entry);

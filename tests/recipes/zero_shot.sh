@@ -147,6 +147,8 @@ for s in 1 2 3 4 5; do
 		cp -r tree/* "c/$c/$s/"
 	done
 done
+"$mohs" data check c >check.txt || die "data check: $(cat check.txt)"
+grep -q 'corrupted *fog/5 *8 images .* 7 classes' check.txt || die "data check: $(cat check.txt)"
 cat >corrupted.lua <<'LUA'
 local mohs = require "mohs"
 local model = mohs.model { weights = "share/scenes-clean.safetensors" }
@@ -167,6 +169,17 @@ grep -q ' 37.5  *37.5  *0.0  *100.0' cc.txt || die "corrupted files: $(cat cc.tx
 grep -q 'fog' c.html || die "no corruptions in the report"
 grep -q 'taken for' c.html || die "no classes in the report"
 echo "ok: corrupted files"
+
+# the recipe that does it all
+run z.db zero_shot data=tree classes=map.txt prompts=name,photo sets=contrast random=1 \
+	sentences="$golden/zeroshot/sentences.json" attacks=fgsm report=z.html \
+	models=share/scenes-clean.safetensors >z.txt
+grep -q '^top1  *name  *photo  *sentences  *random 15, seed 1$' z.txt || die "recipe: $(cat z.txt)"
+grep -q '^clean  *25.0 ' z.txt || die "recipe: $(cat z.txt)"
+grep -q '^contrast ' z.txt || die "recipe: $(cat z.txt)"
+grep -q '^fgsm' z.txt || die "recipe: $(cat z.txt)"
+[ "$(grep -c 'prompt: photo' z.html)" -ge 1 ] || die "recipe: no prompts in the report"
+echo "ok: the recipe"
 
 # factors
 {
