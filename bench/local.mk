@@ -41,3 +41,5 @@ bench_data_index_SOURCES = %D%/data_index.c
 bench_data_index_LDADD = core/libdata.la core/libimage.la core/libbase.la -lpthread -lm
 EXTRA_DIST += bench/data_index.py
 EXTRA_DIST += bench/models_blip.py bench/models_vitamin.py
+EXTRA_DIST += bench/data_index.py bench/retrieval.py
+EXTRA_DIST += bench/models_blip.py

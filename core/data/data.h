@@ -40,7 +40,8 @@ struct data_source {
  * are numbers, and image[i].path is NULL. */
 struct data_embeddings {
     uint32_t dim;
-    bool classes;       /* texts are classes and images have labels */
+    const char *model;   /* what results call the model they are of */
+    bool classes;        /* texts are classes and images have labels */
     float *image, *text; /* n_images * dim, n_texts * dim, rows of length 1 */
     float logit_scale, logit_bias;
     struct hash128 hash; /* of the rows */
@@ -138,8 +139,9 @@ struct parquet_options {
 mohs_status data_parquet(const struct parquet_options *o, struct dataset **out,
                          struct mohs_error *err);
 /* webdataset archives: DIR/SPLIT/0.tar ... as many as DIR/SPLIT/nshards.txt
- * says, or all .tar files of DIR/SPLIT or DIR in byte order; with classnames.txt
- * and dataset_type.txt in DIR as CLIP-benchmark has them. A sample is a picture
+ * says, or all .tar files of DIR/SPLIT or DIR in byte order; with classnames.txt,
+ * zeroshot_classification_templates.txt and dataset_type.txt in DIR as
+ * CLIP-benchmark has them. A sample is a picture
  * (.webp, .png, .jpg, .jpeg; the first of these) with a label (.cls) or
  * captions (.txt, one a line, or "caption" in .json); every sample must have
  * what dataset_type.txt says or else what the first one has. Pictures are read

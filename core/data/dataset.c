@@ -124,6 +124,8 @@ mohs_status data_bytes(const struct dataset *d, size_t i, char **bytes, size_t *
                        struct mohs_error *err)
 {
     const struct data_image *im = &d->image[i];
+    if (d->embeddings)
+        return mohs_fail(err, MOHS_E_ARG, "%s: embeddings, no pictures", d->name);
     if (d->source)
         return d->source->read(d->source, im, bytes, n, err);
     if (!im->bytes)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/class_list.h"
 #include "data/dataset.h"
 #include "data/json_pull.h"
 #include "data/tar_index.h"
@@ -25,7 +26,6 @@ struct shards {
     size_t n;
     unsigned wanted;  /* of every sample; 0: what the first one has */
     struct dataset *d;
-    size_t n_classes; /* names given; 0: none */
 };
 
 /* The members of one sample that matter; NULL: not there. */
@@ -74,25 +74,27 @@ static mohs_status set_type(struct shards *s, struct mohs_error *err)
     return st;
 }
 
+/* The lines of a file that need not be there. */
+static mohs_status read_lines(struct shards *s, const char *name, const char ***out,
+                              size_t *n, struct mohs_error *err)
+{
+    struct text_lines lines = { 0 };
+    char *path = path_join(s->o->dir, name);
+    mohs_status st = MOHS_OK;
+    if (file_exists(path))
+        st = text_lines_read(path, s->d->arena, &lines, err);
+    *out = lines.n ? lines.line : NULL;
+    *n = lines.n;
+    free(path);
+    return st;
+}
+
 static mohs_status class_names(struct shards *s, struct mohs_error *err)
 {
     struct dataset *d = s->d;
-    char *path = path_join(s->o->dir, "classnames.txt"), *text = NULL;
-    mohs_status st = MOHS_OK;
-    if (file_exists(path))
-        st = file_read(path, 64u << 20, &text, NULL, err);
-    if (st >= 0 && text) {
-        size_t lines = 1;
-        for (const char *p = text; *p; p++)
-            lines += *p == '\n';
-        d->classes = arena_alloc(d->arena, lines * sizeof *d->classes);
-        char *save = NULL;
-        for (char *p = text, *line; (line = strtok_r(p, "\r\n", &save)); p = NULL)
-            d->classes[d->n_classes++] = arena_strdup(d->arena, line);
-    }
-    free(text);
-    free(path);
-    return st;
+    RET_IF_ERR(read_lines(s, "classnames.txt", &d->classes, &d->n_classes, err));
+    return read_lines(s, "zeroshot_classification_templates.txt", &d->templates,
+                      &d->n_templates, err);
 }
 
 /* DIR/SPLIT/N.tar for N below the number in nshards.txt. */

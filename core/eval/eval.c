@@ -145,11 +145,20 @@ const char *eval_results_path(const struct eval *e)
 
 /* ---- cells ---- */
 
+uint32_t cell_dim(const struct eval_cell *c)
+{
+    const struct data_embeddings *given = c->data->set->embeddings;
+    return given ? given->dim : encoder_info(c->model->encoder)->embed_dim;
+}
+
 struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c)
 {
+    const struct data_embeddings *given = c->data->set->embeddings;
     struct hasher *h = hasher_new();
-    struct hash128 m = encoder_text_hash(c->model->encoder);
-    struct hash128 p = preprocess_hash(encoder_preprocess(c->model->encoder));
+    struct hash128 m = given ? given->hash : encoder_text_hash(c->model->encoder);
+    struct hash128 p = { 0 };
+    if (!given)
+        p = preprocess_hash(encoder_preprocess(c->model->encoder));
     hasher_str(h, "cell/1");
     hasher_u64(h, m.hi);
     hasher_u64(h, m.lo);
@@ -207,9 +216,41 @@ static mohs_status check_classes(struct eval *e, const struct eval_cell *c,
     return MOHS_OK;
 }
 
+/* What can be scored without a model. */
+static mohs_status check_embedded(const struct eval_cell *c, struct mohs_error *err)
+{
+    const char *what = c->model             ? "model"
+                       : c->prompts         ? "prompts"
+                       : c->corruption.item ? "corruption"
+                       : c->attack.item     ? "attack"
+                                            : NULL;
+    if (!c->metric.item)
+        return mohs_fail(err, MOHS_E_ARG, "cell: no metric");
+    return what ? mohs_fail(err, MOHS_E_ARG, "%s: embeddings, which take no %s",
+                            c->data->label, what)
+                : MOHS_OK;
+}
+
+/* Stands for the model that data's embeddings are of. */
+static struct eval_model *absent_model(struct eval *e, const char *label)
+{
+    struct eval_model *m = e->models;
+    while (m && (m->encoder || strcmp(m->label, label)))
+        m = m->next;
+    if (m)
+        return m;
+    m = xcalloc(1, sizeof *m);
+    m->label = xstrdup(label);
+    m->next = e->models;
+    e->models = m;
+    return m;
+}
+
 static mohs_status check_cell(struct eval *e, const struct eval_cell *c,
                               struct mohs_error *err)
 {
+    if (!c->model)
+        return mohs_fail(err, MOHS_E_ARG, "cell: no model");
     const struct mohs_model_info *info = encoder_info(c->model->encoder);
     const struct dataset *d = c->data->set;
     const struct mohs_corruption_ops *ops =
@@ -260,11 +301,17 @@ mohs_status eval_add(struct eval *e, const struct eval_cell *spec,
 {
     struct cell c = { .spec = *spec };
     mohs_status st = MOHS_OK;
-    if (encoder_is_classifier(spec->model->encoder) && !spec->prompts &&
-        spec->data->set->n_classes)
-        st = class_outputs(e, &c.spec.prompts, err);
-    if (st >= 0)
-        st = check_cell(e, &c.spec, err);
+    const struct data_embeddings *given = spec->data->set->embeddings;
+    if (given) {
+        st = check_embedded(spec, err);
+        c.spec.model = absent_model(e, given->model);
+    } else {
+        if (spec->model && encoder_is_classifier(spec->model->encoder) && !spec->prompts &&
+            spec->data->set->n_classes)
+            st = class_outputs(e, &c.spec.prompts, err);
+        if (st >= 0)
+            st = check_cell(e, &c.spec, err);
+    }
     if (st >= 0)
         c.hash = eval_cell_hash(e, &c.spec);
     for (size_t i = 0; st >= 0 && i < e->n_cells; i++)
@@ -358,14 +405,16 @@ static void axes_of(struct arena *a, const struct cell *c, struct pairs *p)
         pair(p, s->extra[i].key, s->extra[i].value);
 }
 
-static void provenance_of(const struct eval *e, struct arena *a,
-                          const struct cell *c, struct pairs *p)
+static void model_provenance(struct arena *a, const struct eval_cell *s,
+                             struct pairs *p)
 {
-    const struct eval_cell *s = &c->spec;
     struct encoder *enc = s->model->encoder;
+    if (!enc) {
+        pair(p, "embeddings", s->data->set->root);
+        hex_pair(a, p, "embeddings_hash", s->data->set->embeddings->hash);
+        return;
+    }
     const struct preprocess *pre = encoder_preprocess(enc);
-    struct compute *dev;
-    pair(p, "mohs", PACKAGE_VERSION);
     pair(p, "weights", encoder_path(enc));
     hex_pair(a, p, "model_hash", encoder_hash(enc));
     hex_pair(a, p, "tokenizer_hash", encoder_text_hash(enc));
@@ -374,6 +423,16 @@ static void provenance_of(const struct eval *e, struct arena *a,
     pair(p, "preprocess", arena_printf(a, "%s %ux%u", pre->profile, pre->width,
                                        pre->height));
     hex_pair(a, p, "preprocess_hash", preprocess_hash(pre));
+}
+
+static void provenance_of(const struct eval *e, struct arena *a,
+                          const struct cell *c, struct pairs *p)
+{
+    const struct eval_cell *s = &c->spec;
+    struct encoder *enc = s->model->encoder;
+    struct compute *dev;
+    pair(p, "mohs", PACKAGE_VERSION);
+    model_provenance(a, s, p);
     hex_pair(a, p, "data_hash", s->data->set->hash);
     pair(p, "split", s->data->set->split ? s->data->set->split : "");
     pair(p, "images", arena_printf(a, "%zu", s->data->set->n_images));
@@ -406,7 +465,7 @@ static void add_thumbnails(struct eval *e, struct arena *a, const struct cell *c
                            struct result_artefact *out, size_t *n, struct str *png)
 {
     const struct dataset *d = c->spec.data->set;
-    for (uint32_t i = 0; i < e->o.thumbnails && i < d->n_images; i++)
+    for (uint32_t i = 0; i < e->o.thumbnails && i < d->n_images && !d->embeddings; i++)
         for (int delta = 0; delta < (c->spec.attack.item ? 2 : 1); delta++) {
             struct str *s = &png[*n];
             if (!thumbnail(e, &c->spec, i, delta, s))

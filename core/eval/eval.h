@@ -78,8 +78,26 @@ const char *eval_model_label(const struct eval_model *m);
 const struct dataset *eval_data_set(const struct eval_data *d);
 const char *eval_data_label(const struct eval_data *d);
 
+/*
+ * Embeddings of a model that need not be here, scored without it: files
+ * "FILE.npy", "FILE.safetensors" (the tensor named as the field, or the only
+ * one) or "FILE.safetensors:TENSOR"; [n, dim] floats, normalised when read.
+ * With labels the texts are the classes, and images are classified by the
+ * nearest; else text t describes image owner[t], or texts of image 0, of
+ * image 1, ... follow each other, equally many.
+ */
+struct embeddings_options {
+    const char *image, *text;
+    const char *owner; /* integers, one a text; or NULL */
+    const char *label; /* integers, one an image, -1: of no class; or NULL */
+    const char *model; /* what results call it; NULL: "embeddings" */
+    float logit_scale, logit_bias;
+};
+mohs_status eval_embeddings(const struct embeddings_options *o, struct dataset **out,
+                            struct mohs_error *err);
+
 struct eval_cell {
-    struct eval_model *model;
+    struct eval_model *model; /* NULL for data that are embeddings */
     struct eval_data *data;
     struct eval_item corruption; /* item NULL: clean */
     struct eval_item attack;     /* item NULL: none */

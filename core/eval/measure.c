@@ -127,15 +127,17 @@ static void task_of(const struct table *t, struct similarity *sim,
                     struct mohs_eval *me)
 {
     const struct dataset *d = t->c->data->set;
-    const struct mohs_model_info *info = encoder_info(t->c->model->encoder);
+    const struct data_embeddings *given = d->embeddings;
+    const struct mohs_model_info *info =
+        given ? NULL : encoder_info(t->c->model->encoder);
     *me = (struct mohs_eval) { .size = sizeof *me,
                                .n_images = (uint32_t)d->n_images,
                                .n_texts = (uint32_t)d->n_texts,
-                               .dim = info->embed_dim,
+                               .dim = cell_dim(t->c),
                                .owner = t->owner,
                                .label = t->label,
-                               .logit_scale = info->logit_scale,
-                               .logit_bias = info->logit_bias,
+                               .logit_scale = given ? given->logit_scale : info->logit_scale,
+                               .logit_bias = given ? given->logit_bias : info->logit_bias,
                                .ctx = sim,
                                .similarity = similarity,
                                .n_factors = (uint32_t)d->n_factors,
@@ -469,11 +471,12 @@ out:
 static void truth(struct table *t)
 {
     const struct dataset *d = t->c->data->set;
-    size_t n = t->c->prompts ? d->n_images : d->n_texts;
+    bool classes = t->c->prompts || (d->embeddings && d->embeddings->classes);
+    size_t n = classes ? d->n_images : d->n_texts;
     uint32_t *v = xcalloc(n + 1, sizeof *v);
     for (size_t i = 0; i < n; i++)
-        v[i] = t->c->prompts ? d->image[i].label : d->text[i].image;
-    *(t->c->prompts ? &t->label : &t->owner) = v;
+        v[i] = classes ? d->image[i].label : d->text[i].image;
+    *(classes ? &t->label : &t->owner) = v;
 }
 
 mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
@@ -500,13 +503,17 @@ mohs_status measure_cell(struct eval *e, const struct eval_cell *c,
                                               .unit = named[i].unit,
                                               .doc = named[i].doc,
                                               .direction = named[i].direction };
-    OUT_IF_ERR(rows_alloc(c, &r, err));
-    OUT_IF_ERR(embed_images(e, c, r.image, err));
-    OUT_IF_ERR(embed_texts(e, c, r.text, err));
+    const struct data_embeddings *given = c->data->set->embeddings;
+    if (!given) {
+        OUT_IF_ERR(rows_alloc(c, &r, err));
+        OUT_IF_ERR(embed_images(e, c, r.image, err));
+        OUT_IF_ERR(embed_texts(e, c, r.text, err));
+    }
     if (c->attack.item) {
         OUT_IF_ERR(measure_attack(e, c, &t, &r, m, err));
     } else {
-        OUT_IF_ERR(fill_table(&t, r.image, r.text, &m->samples, err));
+        OUT_IF_ERR(fill_table(&t, given ? given->image : r.image,
+                              given ? given->text : r.text, &m->samples, err));
         OUT_IF_ERR(with_intervals(e, &m->samples, n, metric_summary, m, m->value,
                                   err));
     }

@@ -33,6 +33,8 @@ static mohs_status plan_model(struct eval_model *m, uint32_t images,
     uint32_t batch;
     memset(out, 0, sizeof *out);
     out->m = m;
+    if (!m->encoder)
+        return MOHS_OK; // embeddings are there
     RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_IMAGE, images, &c, &batch, err));
     out->bytes = c.arena_bytes + c.packed_bytes;
     out->image_flops = c.flops / batch;
@@ -84,6 +86,8 @@ static void plan_cell(const struct eval *e, size_t at, const struct model_plan *
     uint64_t ni = c->data->set->n_images;
     uint64_t nt = prompts_known(e, at) ? 0 : text_count(c);
     memset(t, 0, sizeof *t);
+    if (!c->model->encoder)
+        return;
     t->forward = ni + nt;
     t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
     if (!c->attack.item)
@@ -215,7 +219,7 @@ static uint64_t metric_bytes(const struct eval *e)
     for (size_t i = 0; i < e->n_cells; i++) {
         const struct eval_cell *c = &e->cell[i].spec;
         uint64_t ni = c->data->set->n_images, nt = cell_candidates(c);
-        uint64_t b = (ni + nt) * encoder_info(c->model->encoder)->embed_dim * 4;
+        uint64_t b = (ni + nt) * cell_dim(c) * 4;
         most = b > most ? b : most;
     }
     return most;

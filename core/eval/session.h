@@ -208,6 +208,8 @@ void measured_free(struct measured *m);
 /* Keeps the rate at which these cells were computed, for later estimates. */
 void plan_learn(struct eval *e, const bool *computed, double seconds);
 
+/* Floats of an embedding. */
+uint32_t cell_dim(const struct eval_cell *c);
 /* "contrast:3", "pgd", "clean". */
 void cell_condition(const struct eval_cell *c, struct str *out);
 struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c);

@@ -58,7 +58,7 @@ static size_t extra_axes(lua_State *L, struct result_pair *out)
     return n;
 }
 
-/* cell{model=, data=, metric=, [prompts=], [corruption=], [attack=], [axes=]}
+/* cell{[model=,] data=, metric=, [prompts=], [corruption=], [attack=], [axes=]}
  * [-1, +0, e] */
 static int l_cell(lua_State *L)
 {
@@ -70,12 +70,13 @@ static int l_cell(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     check_fields(L, 1, "cell", known);
-    if (lua_getfield(L, 1, "model") == LUA_TNIL)
-        return luaL_error(L, "cell: field 'model' is needed");
-    c.model = check_model(L, -1);
+    if (lua_getfield(L, 1, "model") != LUA_TNIL)
+        c.model = check_model(L, -1);
     if (lua_getfield(L, 1, "data") == LUA_TNIL)
         return luaL_error(L, "cell: field 'data' is needed");
     c.data = check_data(L, -1);
+    if (!c.model && !eval_data_set(c.data)->embeddings)
+        return luaL_error(L, "cell: field 'model' is needed");
     if (lua_getfield(L, 1, "prompts") != LUA_TNIL)
         c.prompts = check_prompts(L, -1);
     lua_settop(L, 1);

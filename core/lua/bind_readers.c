@@ -111,6 +111,39 @@ static int l_parquet(lua_State *L)
     return push_data(L, d, name);
 }
 
+/* embeddings{image=, text=, [owner=], [label=], [model=], [name=],
+ * [logit_scale=], [logit_bias=]} -> data  [-1, +1, e] */
+static int l_embeddings(lua_State *L)
+{
+    static const char *const known[] = { "image", "text", "owner", "label", "model", "name",
+                                         "logit_scale", "logit_bias", NULL };
+    static const char *const file[] = { "image", "text", "owner", "label" };
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct dataset *d;
+    const char *path[4];
+    begin(L, "data.embeddings", known);
+    for (int i = 0; i < 4; i++) { // FILE:TENSOR is no path, so none is asked for
+        path[i] = field_string(L, 1, file[i], NULL);
+        if (!path[i] && i < 2)
+            return luaL_error(L, "data.embeddings: field '%s' is needed", file[i]);
+        if (path[i])
+            path[i] = push_path(L, path[i], false);
+    }
+    const char *name = field_string(L, 1, "name", NULL);
+    struct embeddings_options o = {
+        .image = path[0],
+        .text = path[1],
+        .owner = path[2],
+        .label = path[3],
+        .model = field_string(L, 1, "model", NULL),
+        .logit_scale = (float)field_number(L, 1, "logit_scale", 100, 0, 1e6),
+        .logit_bias = (float)field_number(L, 1, "logit_bias", 0, -1e6, 1e6),
+    };
+    if (eval_embeddings(&o, &d, &err) < 0)
+        return raise(L, &err);
+    return push_data(L, d, name);
+}
+
 /* webdataset{dir=, [split=], [name=], [limit=], [captions_per_image=]} -> data
  * [-1, +1, e] */
 static int l_webdataset(lua_State *L)
@@ -136,6 +169,7 @@ void open_readers(lua_State *L)
 {
     static const luaL_Reg own[] = {
         { "csv", l_csv },
+        { "embeddings", l_embeddings },
         { "karpathy", l_karpathy },
         { "parquet", l_parquet },
         { "webdataset", l_webdataset },

@@ -85,6 +85,13 @@ function mohs.data.csv(o) end
 ---@param o { path: string, split?: string, image?: string, text?: string, label?: string, name?: string, limit?: integer, captions_per_image?: integer }
 ---@return mohs.Data
 function mohs.data.parquet(o) end
+---Embeddings of a model that need not be here: FILE.npy, FILE.safetensors or
+---FILE.safetensors:TENSOR. With `label` (one an image, -1: none) texts are classes; else
+---text t describes image owner[t], or equally many texts of each image follow each
+---other. Cells of them take no model; `model` is what results call it.
+---@param o { image: string, text: string, owner?: string, label?: string, model?: string, name?: string, logit_scale?: number, logit_bias?: number }
+---@return mohs.Data
+function mohs.data.embeddings(o) end
 ---webdataset archives, DIR/SPLIT/*.tar or DIR/*.tar, in CLIP-benchmark's layout if
 ---there are nshards.txt, classnames.txt and dataset_type.txt. Pictures are read in
 ---place; the index of an archive is kept in the cache directory.
@@ -167,7 +174,7 @@ function mohs.list(kind) end
 function mohs.each(list, low, high) end
 
 ---Queues a cell; with prompts, a classification of the data's classes.
----@param o { model: mohs.Model, data: mohs.Data, metric: mohs.Item, prompts?: mohs.Prompts, corruption?: mohs.Item, attack?: mohs.Item, axes?: table<string, string> }
+---@param o { model?: mohs.Model, data: mohs.Data, metric: mohs.Item, prompts?: mohs.Prompts, corruption?: mohs.Item, attack?: mohs.Item, axes?: table<string, string> }
 function mohs.cell(o) end
 ---Computes what was queued and is not stored yet; all results of this recipe.
 ---Empty under --plan.

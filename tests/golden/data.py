@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Small data sets by the packages that people make them with, and what these
-packages read from them: tests/golden/data. Needs webdataset, pillow, pyarrow."""
+packages read from them: tests/golden/data. Needs webdataset, pillow, pyarrow,
+safetensors."""
 import io
 import json
 import os
@@ -9,10 +10,12 @@ import shutil
 import sys
 import tarfile
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import webdataset
 from PIL import Image
+from safetensors.numpy import save_file
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 
@@ -127,6 +130,34 @@ def parquet():
         pq.write_table(table, os.path.join(OUT, "parquet", f"{name}.parquet"), **how)
 
 
+def embeddings():
+    """Arrays as people save them, and recalls and accuracy by brute force."""
+    out = os.path.join(OUT, "embeddings")
+    os.makedirs(out)
+    r = np.random.default_rng(5)
+    image = r.normal(size=(12, 16)).astype(np.float32)
+    owner = r.integers(0, 12, 40)
+    owner[:12] = np.arange(12)
+    text = (image[owner] + 1.3 * r.normal(size=(40, 16))).astype(np.float32) * 3
+    classes = r.normal(size=(4, 16)).astype(np.float32)
+    label = r.integers(0, 4, 12)
+    np.save(os.path.join(out, "image.npy"), image)
+    np.save(os.path.join(out, "text.npy"), text.astype(np.float16))
+    np.save(os.path.join(out, "owner.npy"), owner.astype(np.int64))
+    save_file({"image": image, "classes": classes, "label": label.astype(np.int64)},
+              os.path.join(out, "all.safetensors"))
+    unit = lambda x: x / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True)
+    s = unit(image) @ unit(text.astype(np.float16)).T
+    t2i = [(s[:, t] > s[owner[t], t]).sum() for t in range(40)]
+    i2t = [(s[i] > s[i][owner == i].max()).sum() for i in range(12)]
+    top = (unit(image) @ unit(classes).T).argmax(1)
+    with open(os.path.join(out, "expected.txt"), "w") as f:
+        for k in (1, 5):
+            f.write(f"i2t_r{k} {100 * np.mean([x < k for x in i2t]):.4f}\n")
+            f.write(f"t2i_r{k} {100 * np.mean([x < k for x in t2i]):.4f}\n")
+        f.write(f"top1 {100 * np.mean(top == label):.4f}\n")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     os.makedirs(OUT)
@@ -134,6 +165,7 @@ def main():
     wds_captions()
     tars()
     parquet()
+    embeddings()
 
 
 if __name__ == "__main__":

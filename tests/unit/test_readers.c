@@ -555,6 +555,8 @@ START_TEST(webdataset_classes)
         ck_assert_msg(data_webdataset(&o, &d, &e) >= 0, "%s", e.text);
         ck_assert(d->n_images == 5 && d->n_texts == 0 && d->n_classes == 3);
         ck_assert_str_eq(d->classes[1], "green thing");
+        ck_assert_uint_eq(d->n_templates, 1);
+        ck_assert_str_eq(d->templates[0], "a photo of a {c}.");
         ck_assert_str_eq(d->image[0].id, "0/s0000.webp");
         ck_assert_str_eq(d->image[3].id, "1/s0003.jpeg");
         for (size_t i = 0; i < 5; i++) {
