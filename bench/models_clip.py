@@ -219,6 +219,7 @@ def large(where, name):
     """One picture and no gradients: memory."""
     ref = open_clip_model(where, name, "open_clip_model.safetensors", "fp16")
     ref.grad, ref.n = False, 1
+    ref.preprocess = ref.tokenize = None
     return ref
 
 

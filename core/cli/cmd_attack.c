@@ -15,7 +15,7 @@ enum { OPT_MODEL = 256, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN, OPT_SET, SETTI
 
 static const struct cli_option options[] = {
     { "attack", 'a', "NAME", "the attack; its parameters follow as key=value" },
-    { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a .safetensors file" },
+    { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a file of weights" },
     { "texts", OPT_TEXTS, "FILE", "candidate texts, one a line" },
     { "out", OPT_OUT, "DIR", "writes DIR/<stem>.<attack>.png" },
     { "seed", OPT_SEED, "N", "seed of random starts (0)" },

@@ -10,11 +10,11 @@
 #include "cli/session.h"
 #include "eval/encoder.h"
 
-enum { OPT_MODEL = 256, OPT_IMAGES, OPT_TEXTS, OPT_OUT, OPT_TAP, OPT_RAW, OPT_PLUGIN, OPT_SET,
-       OPT_MEMORY, OPT_BATCH, CHUNK = 64, SETTINGS_MAX = 32 };
+enum { OPT_MODEL = 256, OPT_IMAGES, OPT_TEXTS, OPT_OUT, OPT_TAP, OPT_RAW, OPT_PLUGIN,
+       OPT_SET, OPT_MEMORY, OPT_BATCH, CHUNK = 64, SETTINGS_MAX = 32 };
 
 static const struct cli_option options[] = {
-    { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a .safetensors file" },
+    { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a file of weights" },
     { "images", OPT_IMAGES, "PATH", "a picture, a folder, or a list file; repeatable" },
     { "texts", OPT_TEXTS, "FILE", "texts, one a line" },
     { "out", OPT_OUT, "PREFIX", "writes PREFIX.image.npy and PREFIX.text.npy" },

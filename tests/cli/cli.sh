@@ -146,6 +146,13 @@ want 5 'no model plugin reads' "$mohs" info "$top/tests/golden/torch/script.pt" 
 json 'd["model"] is None and d["format"] == "TorchScript" and "clip" in d["missing"]'
 want 3 'names posix.system' "$mohs" info "$top/tests/fuzz/corpus/torch/system.pt"
 want 1 'before PyTorch 1.6' "$mohs" info "$top/tests/golden/torch/legacy.pt"
+echo word > words
+want 2 "did you mean 'activation'" "$mohs" embed --model tiny.safetensors --texts words \
+    --out o --set activatio=gelu
+want 2 "is not one of" "$mohs" embed --model tiny.safetensors --texts words --out o \
+    --set activation=swish
+want 2 'is not NAME=VALUE' "$mohs" embed --model tiny.safetensors --texts words --out o \
+    --set activation
 want 3 'not a safetensors file' "$mohs" info "$top/docs/mohs.1"
 
 # ---- stdout ----
