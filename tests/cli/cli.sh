@@ -4,6 +4,7 @@
 # data on stdout, talk on stderr, help and manual in step with the table.
 set -eu
 top=$(cd "${top_builddir:-.}" && pwd)
+source=$(cd "${srcdir:-.}" && pwd)
 mohs=$top/core/mohs
 good=$top/tests/plugins/good
 bad=$top/tests/plugins/bad
@@ -134,18 +135,18 @@ has 'model clip'
 has 'embeddings of 8, logit scale 14.28'
 want 0 '' "$mohs" info tiny.safetensors --json
 json 'd["model"] == "clip" and "image.patch" in d["taps"]'
-want 0 '' "$mohs" info "$top/tests/golden/families/clip_openai.safetensors"
+want 0 '' "$mohs" info "$source/tests/golden/families/clip_openai.safetensors"
 has 'visual.class_embedding is vision_model.embeddings.class_embedding'
 has 'tokenizer none beside it'
-want 5 'no model plugin reads' "$mohs" info "$top/tests/golden/torch/nested.pth"
+want 5 'no model plugin reads' "$mohs" info "$source/tests/golden/torch/nested.pth"
 has 'format PyTorch'
 has 'types F32 8, F16 1'
 has 'configuration none: read from the tensors'
 has 'clip: no tensor'
-want 5 'no model plugin reads' "$mohs" info "$top/tests/golden/torch/script.pt" --json
+want 5 'no model plugin reads' "$mohs" info "$source/tests/golden/torch/script.pt" --json
 json 'd["model"] is None and d["format"] == "TorchScript" and "clip" in d["missing"]'
-want 3 'names posix.system' "$mohs" info "$top/tests/fuzz/corpus/torch/system.pt"
-want 1 'before PyTorch 1.6' "$mohs" info "$top/tests/golden/torch/legacy.pt"
+want 3 'names posix.system' "$mohs" info "$source/tests/fuzz/corpus/torch/system.pt"
+want 1 'before PyTorch 1.6' "$mohs" info "$source/tests/golden/torch/legacy.pt"
 echo word > words
 want 2 "did you mean 'activation'" "$mohs" embed --model tiny.safetensors --texts words \
     --out o --set activatio=gelu

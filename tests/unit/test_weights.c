@@ -576,7 +576,8 @@ START_TEST(test_json_bombs)
         free(name);
     }
     str_free(&bomb);
-    char *name = put_file("bomb.json", "{\"vision_cfg\": 1, \"vision_cfg\": 2}", 36);
+    static const char twice[] = "{\"vision_cfg\": 1, \"vision_cfg\": 2}";
+    char *name = put_file("bomb.json", twice, sizeof twice - 1);
     ck_assert_int_eq(weights_open(path, &w, &e), MOHS_E_FORMAT);
     unlink(name);
     free(name);
