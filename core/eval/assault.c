@@ -240,23 +240,32 @@ static const char *choice_param(const struct eval_item *a, const char *name)
     return NULL;
 }
 
-/* More edits than the attack may make: max_words, max_tokens, max_chars, or
- * max_edits in what `unit` says. */
+const char *attack_budget(const struct eval_item *attack, int32_t *most)
+{
+    static const char *const units[][2] = { { "words", "max_words" },
+                                            { "tokens", "max_tokens" },
+                                            { "chars", "max_chars" } };
+    const char *unit = choice_param(attack, "unit");
+    if (!attacks_texts(attack))
+        return NULL;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        bool any = unit && !strcmp(unit, units[i][0]);
+        *most = attack_int(attack, any ? "max_edits" : units[i][1], -1);
+        if (*most >= 0)
+            return units[i][0];
+    }
+    return NULL;
+}
+
 static bool over_budget(const struct eval_item *attack, const struct victim_audit *u)
 {
-    const struct unit {
-        const char *name, *max;
-        uint64_t made;
-    } units[] = { { "words", "max_words", u->words }, { "tokens", "max_tokens", u->tokens },
-                  { "chars", "max_chars", u->chars } };
-    const char *unit = choice_param(attack, "unit");
-    bool over = false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        bool any = unit && !strcmp(unit, units[i].name);
-        int32_t most = attack_int(attack, any ? "max_edits" : units[i].max, INT32_MAX);
-        over |= units[i].made > (uint64_t)most;
-    }
-    return over;
+    int32_t most;
+    const char *unit = attack_budget(attack, &most);
+    uint64_t made = !unit                      ? 0
+                    : !strcmp(unit, "words")   ? u->words
+                    : !strcmp(unit, "tokens") ? u->tokens
+                                               : u->chars;
+    return unit && made > (uint64_t)most;
 }
 
 static void audit_row(const struct assault *a, const struct victim_audit *u,

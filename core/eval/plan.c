@@ -79,6 +79,27 @@ static bool prompts_known(const struct eval *e, size_t at)
     return false;
 }
 
+/* Texts that an attack tries at most, by the parameters that attacks on texts
+ * conventionally have; twice where images are attacked in between. */
+static uint64_t text_trials(const struct eval_cell *c)
+{
+    enum { EDITS_OF_A_CHARACTER = 28 }; // 26 letters, removal, exchange
+    const struct dataset *d = c->data->set;
+    uint64_t top_k = (uint64_t)attack_int(&c->attack, "top_k", 1), n = 0;
+    uint64_t positions = (uint64_t)attack_int(&c->attack, "positions", 1);
+    int32_t most;
+    const char *unit = attack_budget(&c->attack, &most);
+    for (size_t t = 0; unit && most && t < d->n_texts; t++) {
+        const char *s = d->text[t].text;
+        uint64_t words = edits_words(s, ""), places = 2 * strlen(s) + 1;
+        n += 1 + (!strcmp(unit, "words")    ? words * (1 + top_k)
+                  : !strcmp(unit, "tokens") ? (uint64_t)most * (1 + top_k)
+                                            : (uint64_t)most *
+                                               (places + positions * EDITS_OF_A_CHARACTER));
+    }
+    return attacks_pairs(&c->attack) ? 2 * n : n;
+}
+
 static void plan_cell(const struct eval *e, size_t at, const struct model_plan *m,
                       struct tally *t)
 {
@@ -105,6 +126,9 @@ static void plan_cell(const struct eval *e, size_t at, const struct model_plan *
         t->backward += n * steps;
         t->flops += (double)n * one * (2.0 * (double)steps + 2);
     }
+    uint64_t trials = text_trials(c);
+    t->forward += trials;
+    t->flops += (double)trials * m->text_flops;
 }
 
 static double measured_rate(struct compute *dev)

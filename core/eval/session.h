@@ -171,6 +171,10 @@ uint32_t attack_towers(const struct eval_item *attack);
  * the place of what is there. */
 bool attacks_pairs(const struct eval_item *attack);
 bool attacks_texts(const struct eval_item *attack);
+/* What its budget of edits of a text counts, "words", "tokens" or "chars", and
+ * the budget: max_words, max_tokens, max_chars, or max_edits in what the choice
+ * `unit` says. NULL: there is none. */
+const char *attack_budget(const struct eval_item *attack, int32_t *most);
 /* The whole number parameter `name`, or def. */
 int32_t attack_int(const struct eval_item *attack, const char *name, int32_t def);
 
