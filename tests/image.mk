@@ -14,4 +14,5 @@ tests_unit_test_preprocess_SOURCES = %D%/unit/test_preprocess.c
 tests_unit_test_preprocess_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_preprocess_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
-EXTRA_DIST += tests/golden/preprocess.h tests/golden/preprocess.py
+EXTRA_DIST += tests/golden/preprocess.h tests/golden/preprocess.py \
+	tests/golden/preprocess_profiles.h tests/golden/preprocess_profiles.py

@@ -15,6 +15,10 @@ struct decoding {
     unsigned orientation;  /* EXIF 1..8; 1 when there is none */
 };
 
+/* "libpng 1.6.39": appended. */
+void jpeg_version(struct str *out);
+void png_version(struct str *out);
+void webp_version(struct str *out);
 mohs_status jpeg_decode(struct decoding *d, struct mohs_error *err);
 mohs_status png_decode(struct decoding *d, struct mohs_error *err);
 mohs_status webp_decode(struct decoding *d, struct mohs_error *err);

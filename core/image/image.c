@@ -176,11 +176,27 @@ mohs_status image_read(const char *path, unsigned flags, struct image *out,
     return st;
 }
 
+void image_versions(struct str *out)
+{
+    jpeg_version(out);
+    str_add(out, ", ");
+    png_version(out);
+    str_add(out, ", ");
+    webp_version(out);
+}
+
 /* ---- windows ----------------------------------------------------------- */
 
-mohs_status image_crop(const struct image *in, int32_t x, int32_t y,
-                       uint32_t width, uint32_t height, struct image *out,
-                       struct mohs_error *err)
+static void paint(uint8_t *row, int64_t n, const uint8_t colour[3])
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(row + 3 * i, colour, 3);
+}
+
+mohs_status image_crop_on(const struct image *in, int32_t x, int32_t y,
+                          uint32_t width, uint32_t height,
+                          const uint8_t colour[3], struct image *out,
+                          struct mohs_error *err)
 {
     RET_IF_ERR(image_alloc(out, width, height, "crop", err));
     int64_t from = x < 0 ? -(int64_t)x : 0;
@@ -191,15 +207,23 @@ mohs_status image_crop(const struct image *in, int32_t x, int32_t y,
         uint8_t *row = out->rgb + (size_t)j * width * 3;
         int64_t sy = (int64_t)y + j;
         if (sy < 0 || sy >= in->height || from >= to) {
-            memset(row, 0, (size_t)width * 3);
+            paint(row, width, colour);
             continue;
         }
-        memset(row, 0, (size_t)from * 3);
+        paint(row, from, colour);
         memcpy(row + from * 3, in->rgb + (sy * in->width + x + from) * 3,
                (size_t)(to - from) * 3);
-        memset(row + to * 3, 0, (size_t)(width - to) * 3);
+        paint(row + to * 3, width - to, colour);
     }
     return MOHS_OK;
+}
+
+mohs_status image_crop(const struct image *in, int32_t x, int32_t y,
+                       uint32_t width, uint32_t height, struct image *out,
+                       struct mohs_error *err)
+{
+    static const uint8_t black[3] = { 0 };
+    return image_crop_on(in, x, y, width, height, black, out, err);
 }
 
 void image_flip(struct image *im)

@@ -37,6 +37,9 @@ mohs_status image_orientation(const char *path, unsigned *orientation,
 void image_turned_from(unsigned orientation, uint32_t width, uint32_t height,
                        uint32_t *x, uint32_t *y);
 void image_free(struct image *im);
+/* "libjpeg-turbo 2.1.5, libpng 1.6.39, libwebp 1.2.4": pixels of a JPEG
+ * depend on the first. */
+void image_versions(struct str *out);
 /* Atomic write. */
 mohs_status image_write_png(const char *path, const struct image *im,
                             struct mohs_error *err);
@@ -65,15 +68,26 @@ enum image_filter {
     FILTER_LANCZOS,
     FILTER_HAMMING
 };
+const char *image_filter_name(enum image_filter filter); /* "bicubic" */
 /* Pillow's Image.resize((w, h), filter): 22-bit fixed point, bit-exact to
  * Pillow 13 (see rows_first in resample.c for where 12 differs). */
 mohs_status image_resize(const struct image *in, uint32_t width, uint32_t height,
                          enum image_filter filter, struct image *out,
                          struct mohs_error *err);
+/* torchvision's antialiased resize of a tensor of bytes, which PyTorch does
+ * with weights of 16 bits, columns first: bilinear, bicubic, Lanczos. */
+mohs_status image_resize_tensor(const struct image *in, uint32_t width,
+                                uint32_t height, enum image_filter filter,
+                                struct image *out, struct mohs_error *err);
 /* Window at (x, y); parts outside the image are zero. */
 mohs_status image_crop(const struct image *in, int32_t x, int32_t y,
                        uint32_t width, uint32_t height, struct image *out,
                        struct mohs_error *err);
+/* The same on a colour. */
+mohs_status image_crop_on(const struct image *in, int32_t x, int32_t y,
+                          uint32_t width, uint32_t height,
+                          const uint8_t colour[3], struct image *out,
+                          struct mohs_error *err);
 void image_flip(struct image *im); /* left-right, in place */
 
 #endif

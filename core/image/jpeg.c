@@ -254,3 +254,15 @@ mohs_status image_encode_jpeg(const struct image *im, int quality,
     free(j);
     return st;
 }
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+void jpeg_version(struct str *out)
+{
+#ifdef LIBJPEG_TURBO_VERSION
+    str_add(out, "libjpeg-turbo " TEXT(LIBJPEG_TURBO_VERSION));
+#else
+    str_addf(out, "libjpeg %d", JPEG_LIB_VERSION);
+#endif
+}

@@ -242,3 +242,8 @@ mohs_status image_decode_png16(const void *data, size_t n, const char *name,
     reader_close(r);
     return st;
 }
+
+void png_version(struct str *out)
+{
+    str_addf(out, "libpng %s", png_get_libpng_ver(NULL));
+}

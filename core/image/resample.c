@@ -71,6 +71,13 @@ static double weight_hamming(double x)
     return sin(x) / x * (0.54 + 0.46 * cos(x));
 }
 
+const char *image_filter_name(enum image_filter filter)
+{
+    static const char *const names[] = { "nearest", "box",     "bilinear",
+                                         "bicubic", "lanczos", "hamming" };
+    return (unsigned)filter <= FILTER_HAMMING ? names[filter] : "";
+}
+
 static const struct {
     double (*weight)(double);
     double support;
@@ -87,6 +94,7 @@ static const struct {
 /* For each output position: first input position, number of taps, taps. */
 struct taps {
     uint32_t width; /* taps per position, at most */
+    unsigned bits;  /* behind the point of a tap */
     uint32_t *first, *count;
     int32_t *k;
 };
@@ -98,27 +106,30 @@ static void taps_free(struct taps *t)
     free(t->k);
 }
 
-static int32_t to_fixed(double w)
+static int32_t to_fixed(double w, unsigned bits)
 {
-    return (int32_t)(w < 0 ? -0.5 + w * (1 << PRECISION_BITS)
-                           : 0.5 + w * (1 << PRECISION_BITS));
+    return (int32_t)(w < 0 ? -0.5 + w * (1 << bits) : 0.5 + w * (1 << bits));
 }
 
-static mohs_status taps_make(struct taps *t, uint32_t in, uint32_t out,
-                             enum image_filter filter, struct mohs_error *err)
+/* The most bits with which the largest weight still has 16, as Pillow-SIMD
+ * and PyTorch choose them. */
+static unsigned bits_of_16(double largest)
+{
+    unsigned bits = 0;
+    while (bits < PRECISION_BITS &&
+           (int32_t)(0.5 + largest * (1 << (bits + 1))) < 1 << 15)
+        bits++;
+    return bits;
+}
+
+/* The weights of every position, in double[out * width]. */
+static void weigh(struct taps *t, uint32_t in, uint32_t out,
+                  enum image_filter filter, double *weight)
 {
     double scale = (double)in / out, fit = scale < 1.0 ? 1.0 : scale;
     double support = filters[filter].support * fit, step = 1.0 / fit;
-    t->width = (uint32_t)ceil(support) * 2 + 1;
-    t->first = try_calloc(out, sizeof *t->first, "resize", err);
-    t->count = try_calloc(out, sizeof *t->count, "resize", err);
-    t->k = try_calloc((size_t)out * t->width, sizeof *t->k, "resize", err);
-    double *w = try_calloc(t->width, sizeof *w, "resize", err);
-    if (!t->first || !t->count || !t->k || !w) {
-        free(w);
-        return MOHS_E_NOMEM;
-    }
     for (uint32_t x = 0; x < out; x++) {
+        double *w = weight + (size_t)x * t->width;
         double center = (x + 0.5) * scale, sum = 0.0;
         double low = center - support + 0.5, high = center + support + 0.5;
         uint32_t lo = low < 0 ? 0 : (uint32_t)low;
@@ -130,18 +141,41 @@ static mohs_status taps_make(struct taps *t, uint32_t in, uint32_t out,
         t->first[x] = lo;
         t->count[x] = hi - lo;
         for (uint32_t i = 0; i < hi - lo; i++)
-            t->k[(size_t)x * t->width + i] =
-                to_fixed(sum != 0.0 ? w[i] / sum : w[i]);
+            w[i] = sum != 0.0 ? w[i] / sum : w[i];
     }
+}
+
+static mohs_status taps_make(struct taps *t, uint32_t in, uint32_t out,
+                             enum image_filter filter, bool small,
+                             struct mohs_error *err)
+{
+    double scale = (double)in / out, fit = scale < 1.0 ? 1.0 : scale;
+    double largest = 0;
+    t->width = (uint32_t)ceil(filters[filter].support * fit) * 2 + 1;
+    size_t n = (size_t)out * t->width;
+    t->first = try_calloc(out, sizeof *t->first, "resize", err);
+    t->count = try_calloc(out, sizeof *t->count, "resize", err);
+    t->k = try_calloc(n, sizeof *t->k, "resize", err);
+    double *w = try_calloc(n, sizeof *w, "resize", err);
+    if (!t->first || !t->count || !t->k || !w) {
+        free(w);
+        return MOHS_E_NOMEM;
+    }
+    weigh(t, in, out, filter, w);
+    for (size_t i = 0; small && i < n; i++)
+        largest = w[i] > largest ? w[i] : largest;
+    t->bits = small ? bits_of_16(largest) : PRECISION_BITS;
+    for (size_t i = 0; i < n; i++)
+        t->k[i] = to_fixed(w[i], t->bits);
     free(w);
     return MOHS_OK;
 }
 
 /* ---- passes ------------------------------------------------------------ */
 
-static inline uint8_t clip8(int32_t v)
+static inline uint8_t clip8(int32_t v, unsigned bits)
 {
-    v >>= PRECISION_BITS;
+    v >>= bits;
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
@@ -149,17 +183,16 @@ static inline void row_horizontal(const uint8_t *in, const struct taps *t,
                                   uint32_t width, unsigned channels,
                                   uint8_t *out)
 {
+    int32_t half = 1 << t->bits >> 1;
     for (uint32_t x = 0; x < width; x++, out += channels) {
         const uint8_t *p = in + (size_t)t->first[x] * channels;
         const int32_t *k = t->k + (size_t)x * t->width;
-        int32_t acc[4] = { 1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1),
-                           1 << (PRECISION_BITS - 1),
-                           1 << (PRECISION_BITS - 1) };
+        int32_t acc[4] = { half, half, half, half };
         for (uint32_t i = 0; i < t->count[x]; i++, p += channels)
             for (unsigned c = 0; c < channels; c++)
                 acc[c] += p[c] * k[i];
         for (unsigned c = 0; c < channels; c++)
-            out[c] = clip8(acc[c]);
+            out[c] = clip8(acc[c], t->bits);
     }
 }
 
@@ -182,25 +215,26 @@ static void pass_horizontal(const uint8_t *in, uint32_t in_width,
 
 /* One output row from rows that start at `in`; `row` is its length. */
 static void row_vertical(const uint8_t *in, size_t row, const int32_t *k,
-                         uint32_t n, uint8_t *out)
+                         uint32_t n, unsigned bits, uint8_t *out)
 {
+    int32_t half = 1 << bits >> 1;
     size_t x = 0;
     for (; x + COLUMNS <= row; x += COLUMNS) {
         int32_t acc[COLUMNS];
         for (unsigned c = 0; c < COLUMNS; c++)
-            acc[c] = 1 << (PRECISION_BITS - 1);
+            acc[c] = half;
         const uint8_t *p = in + x;
         for (uint32_t i = 0; i < n; i++, p += row)
             for (unsigned c = 0; c < COLUMNS; c++)
                 acc[c] += p[c] * k[i];
         for (unsigned c = 0; c < COLUMNS; c++)
-            out[x + c] = clip8(acc[c]);
+            out[x + c] = clip8(acc[c], bits);
     }
     for (; x < row; x++) {
-        int32_t acc = 1 << (PRECISION_BITS - 1);
+        int32_t acc = half;
         for (uint32_t i = 0; i < n; i++)
             acc += in[i * row + x] * k[i];
-        out[x] = clip8(acc);
+        out[x] = clip8(acc, bits);
     }
 }
 
@@ -209,7 +243,7 @@ static void pass_vertical(const uint8_t *in, size_t row, const struct taps *t,
 {
     for (uint32_t y = 0; y < height; y++)
         row_vertical(in + t->first[y] * row, row, t->k + (size_t)y * t->width,
-                     t->count[y], out + y * row);
+                     t->count[y], t->bits, out + y * row);
 }
 
 /* Pillow walks source positions by adding the step, so its rounding is a
@@ -259,19 +293,19 @@ static bool rows_first(uint32_t in_width, uint32_t in_height, uint32_t width,
 static mohs_status resize_filtered(const uint8_t *in, uint32_t in_width,
                                    uint32_t in_height, uint32_t channels,
                                    uint32_t width, uint32_t height,
-                                   enum image_filter filter, uint8_t *out,
-                                   struct mohs_error *err)
+                                   enum image_filter filter, bool tensor,
+                                   uint8_t *out, struct mohs_error *err)
 {
     struct taps h = { 0 }, v = { 0 };
     uint8_t *mid = NULL;
     size_t row = (size_t)width * channels, in_row = (size_t)in_width * channels;
     bool across = width != in_width, down = height != in_height;
-    bool down_first = rows_first(in_width, in_height, width, height);
+    bool down_first = !tensor && rows_first(in_width, in_height, width, height);
     mohs_status st = MOHS_OK;
     if (across)
-        OUT_IF_ERR(taps_make(&h, in_width, width, filter, err));
+        OUT_IF_ERR(taps_make(&h, in_width, width, filter, tensor, err));
     if (down)
-        OUT_IF_ERR(taps_make(&v, in_height, height, filter, err));
+        OUT_IF_ERR(taps_make(&v, in_height, height, filter, tensor, err));
     if (across && down) {
         mid = malloc(down_first ? in_row * height : row * in_height);
         if (!mid) {
@@ -318,7 +352,7 @@ mohs_status resample(const uint8_t *in, uint32_t width, uint32_t height,
         return resize_nearest(in, width, height, channels, new_width,
                               new_height, out, err);
     return resize_filtered(in, width, height, channels, new_width, new_height,
-                           filter, out, err);
+                           filter, false, out, err);
 }
 
 mohs_status image_resize(const struct image *in, uint32_t width, uint32_t height,
@@ -328,6 +362,27 @@ mohs_status image_resize(const struct image *in, uint32_t width, uint32_t height
     RET_IF_ERR(image_alloc(out, width, height, "resize", err));
     mohs_status st = resample(in->rgb, in->width, in->height, 3, width, height,
                               filter, out->rgb, err);
+    if (st < 0)
+        image_free(out);
+    return st;
+}
+
+mohs_status image_resize_tensor(const struct image *in, uint32_t width,
+                                uint32_t height, enum image_filter filter,
+                                struct image *out, struct mohs_error *err)
+{
+    *out = (struct image) { 0 };
+    if (filter != FILTER_BILINEAR && filter != FILTER_BICUBIC &&
+        filter != FILTER_LANCZOS)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "resize: torchvision has no antialiased filter %d",
+                         (int)filter);
+    if ((uint64_t)width * in->height > IMAGE_MAX_PIXELS)
+        return mohs_fail(err, MOHS_E_ARG, "resize: from %u x %u to %u x %u",
+                         in->width, in->height, width, height);
+    RET_IF_ERR(image_alloc(out, width, height, "resize", err));
+    mohs_status st = resize_filtered(in->rgb, in->width, in->height, 3, width,
+                                     height, filter, true, out->rgb, err);
     if (st < 0)
         image_free(out);
     return st;

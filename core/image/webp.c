@@ -73,3 +73,9 @@ mohs_status webp_decode(struct decoding *d, struct mohs_error *err)
     WebPAnimDecoderDelete(dec);
     return st;
 }
+
+void webp_version(struct str *out)
+{
+    int v = WebPGetDecoderVersion();
+    str_addf(out, "libwebp %d.%d.%d", v >> 16, v >> 8 & 255, v & 255);
+}

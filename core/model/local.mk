@@ -5,7 +5,8 @@ core_libmodel_la_SOURCES = %D%/charsmap.h %D%/html_entities.h %D%/lattice.h \
 	%D%/weights.h %D%/bpe.c %D%/charsmap.c %D%/clean.c %D%/fix_text.c \
 	%D%/half.c %D%/html_entities.c %D%/lattice.c %D%/merge_heap.c \
 	%D%/normalize.c %D%/pattern.c %D%/pickle.c %D%/pickle.h \
-	%D%/pickle_names.c %D%/pickle_names.h %D%/preprocess.c %D%/pretokenize.c \
+	%D%/pickle_names.c %D%/pickle_names.h %D%/preprocess.c %D%/preprocess_config.c \
+	%D%/pretokenize.c \
 	%D%/safetensors.c %D%/sentencepiece.c %D%/sp_read.c %D%/token_model.c \
 	%D%/tokenizer.c %D%/tokenizer_files.c %D%/tokenizer_parse.c \
 	%D%/tokenizer_train.c %D%/tokenizer_vocab.c %D%/torch_file.c %D%/trie.c \

@@ -121,12 +121,21 @@ mohs_status tokenizer_train(const char *const *texts, size_t n, uint32_t size,
 
 /* ---- preprocessing ------------------------------------------------------ */
 
-/* How a picture becomes the model's pixels; from preprocessor_config.json as
- * transformers' image processors of CLIP and SigLIP write it, or the defaults
- * of CLIP. Resized, then cropped about the centre, then
- * (pixel / 255 - mean) / std. */
+/* Where a window of a picture begins when what is left over is odd: rounded
+ * down, or towards zero, or to the even of the two (and a picture that is too
+ * small lies the smaller half further left). */
+enum preprocess_crop { CROP_FLOOR, CROP_TRUNC, CROP_EVEN };
+
+/* How a picture becomes the model's pixels: resized, then cropped about the
+ * centre (what is missing has the fill colour), then
+ * (pixel / 255 - mean) / std. From preprocessor_config.json as transformers'
+ * image processors write it (CLIP, SigLIP, BLIP, ViT, DeiT, ConvNeXt, BiT) or
+ * torchvision's ImageClassification presets; else from the model's
+ * configuration, where open_clip has "preprocess_cfg" and timm
+ * "pretrained_cfg"; else the defaults of CLIP. */
 struct preprocess {
-    char profile[32];           /* "pil": Pillow's pixels */
+    char profile[32];           /* "pil": Pillow's pixels; "torchvision": those
+                                   of its tensors of bytes, antialiased */
     uint32_t height, width;     /* result */
     uint32_t resize_shortest;   /* the shorter edge becomes this, or 0 */
     uint32_t resize_height, resize_width; /* squash to this, or 0; with
@@ -135,6 +144,11 @@ struct preprocess {
     enum image_filter filter;
     bool center_crop;
     float mean[3], std[3];
+    /* Not squashed: resize_height x resize_width is filled (1) or held (2)
+     * by the picture in its own shape, both edges rounded to nearest. */
+    uint32_t keep_shape;
+    enum preprocess_crop crop;
+    uint8_t fill[3];
 };
 mohs_status preprocess_from(const struct mohs_weights *w,
                             const struct mohs_model_info *info,

@@ -23,6 +23,14 @@ struct golden_pixels {
 
 #include "golden/preprocess.h"
 
+struct golden_profile {
+    char where; /* 'p': preprocessor_config.json, 'm': the model's */
+    const char *json;
+    uint32_t height, width, sums[50]; /* first bytes of a SHA-256 */
+};
+
+#include "golden/preprocess_profiles.h"
+
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 static struct image formula(uint32_t w, uint32_t h)
@@ -132,6 +140,37 @@ START_TEST(as_transformers)
     }
     image_free(&in);
     image_free(&out);
+}
+END_TEST
+
+/* 50 pictures of odd sizes through every published way. */
+START_TEST(profiles)
+{
+    const struct golden_profile *g = &golden_profiles[_i];
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w = NULL;
+    struct mohs_model_info info = { .image_height = g->height,
+                                    .image_width = g->width };
+    struct preprocess p;
+    int bad = 0;
+    bool model = g->where == 'm';
+    ck_assert_msg(weights_new(model ? g->json : "{}", NULL, model ? NULL : g->json,
+                              &w, &e) >= 0 &&
+                      preprocess_from(w, &info, &p, &e) >= 0, "%s", e.text);
+    weights_close(w);
+    for (int i = 0; i < 50; i++) {
+        struct image in = formula(profile_sizes[i][0], profile_sizes[i][1]), out;
+        char hex[65];
+        mohs_status st = preprocess_pixels(&p, &in, &out, &e);
+        if (st >= 0)
+            sha256_hex(out.rgb, (size_t)out.height * out.width * 3, hex);
+        hex[8] = 0;
+        bad += st < 0 ? g->sums[i] != 0
+                      : strtoul(hex, NULL, 16) != g->sums[i];
+        image_free(&in);
+        image_free(&out);
+    }
+    ck_assert_msg(!bad, "%d of 50 pictures differ: %s", bad, g->json);
 }
 END_TEST
 
@@ -286,6 +325,7 @@ int main(void)
     TCase *t = tcase_create("preprocess");
     tcase_add_test(t, open_clip);
     tcase_add_loop_test(t, as_transformers, 0, COUNT(golden_pixels));
+    tcase_add_loop_test(t, profiles, 0, COUNT(golden_profiles));
     tcase_add_test(t, defaults_are_clips);
     tcase_add_test(t, hash_sees_everything);
     tcase_add_loop_test(t, refuses, 0, COUNT(refused));
