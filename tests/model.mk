@@ -59,4 +59,4 @@ tests_fuzz_fuzz_token_files_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la -lpthread -lm
 EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer \
 	tests/fuzz/corpus/token_files
-EXTRA_DIST += docs/models.md docs/clip.md docs/attacks.md
+EXTRA_DIST += docs/models.md docs/clip.md docs/attacks.md docs/inputs.md

@@ -156,7 +156,10 @@ static void add_pre(struct str *b, const struct found *f)
     if (p->resize_shortest)
         str_addf(b, "shorter edge to %u, ", p->resize_shortest);
     else if (p->resize_height)
-        str_addf(b, "squashed to %ux%u, ", p->resize_width, p->resize_height);
+        str_addf(b, "%s %ux%u, ",
+                 p->keep_shape == 2 ? "within" : p->keep_shape ? "filling"
+                                                               : "squashed to",
+                 p->resize_width, p->resize_height);
     if (p->center_crop)
         str_addf(b, "centre %ux%u, ", p->width, p->height);
     str_addf(b, "mean %.4g %.4g %.4g, deviation %.4g %.4g %.4g\n",
@@ -169,9 +172,12 @@ static void add_tokenizer(struct str *b, const struct found *f)
     if (f->tok_err.status < 0)
         str_addf(b, "  tokenizer: %s\n", f->tok_err.text);
     else if (f->tokenizer)
-        str_addf(b, "  tokenizer %s as in %s, %u entries\n",
+        str_addf(b, "  tokenizer %s as in %s, %u entries, context %u\n",
                  tokenizer_kind(f->tokenizer), tokenizer_profile(f->tokenizer),
-                 tokenizer_size(f->tokenizer));
+                 tokenizer_size(f->tokenizer),
+                 tokenizer_context(f->tokenizer)
+                     ? tokenizer_context(f->tokenizer)
+                     : f->info->context_length);
     else
         str_add(b, "  tokenizer none beside it: texts cannot be encoded\n");
 }

@@ -14,7 +14,7 @@ enum { OPT_IMAGE = 256 };
 
 static const struct cli_option options[] = {
     { "image", OPT_IMAGE, "FILE",
-      "also decode FILE and print its pixels' hash" },
+      "also decode FILE and print the decoders and its pixels' hash" },
     { 0 },
 };
 
@@ -141,7 +141,11 @@ static void check_image(struct report *r, const char *path)
 {
     struct image im = { 0 };
     struct mohs_error err = MOHS_ERROR_INIT;
+    struct str versions = { 0 };
     char sha[65];
+    image_versions(&versions);
+    say(r, FINE, "decoders", "%s", versions.s);
+    str_free(&versions);
     if (image_read(path, IMAGE_KEEP_ORIENTATION, &im, &err) < 0) {
         say(r, BAD, "image", "%s", err.text);
         return;
