@@ -78,7 +78,8 @@ START_TEST(open_clip)
     } wrong[] = {
         { "{\"interpolation\": \"cubic\"}", "interpolation" },
         { "{\"interpolation\": 3}", "interpolation" },
-        { "{\"resize_mode\": \"longest\"}", "resize_mode" },
+        { "{\"resize_mode\": \"fit\"}", "resize_mode" },
+        { "{\"resize_mode\": \"longest\", \"fill_color\": 256}", "fill_color" },
         { "{\"std\": [1, 0, 1]}", "std" },
         { "{\"mean\": [1, 0]}", "mean" },
     };
