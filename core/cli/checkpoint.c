@@ -152,7 +152,8 @@ static void add_pre(struct str *b, const struct found *f)
         str_addf(b, "  preprocessing: %s\n", f->pre_err.text);
         return;
     }
-    str_add(b, "  preprocessing ");
+    str_addf(b, "  preprocessing %s, %s, ", p->profile,
+             image_filter_name(p->filter));
     if (p->resize_shortest)
         str_addf(b, "shorter edge to %u, ", p->resize_shortest);
     else if (p->resize_height)
