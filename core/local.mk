@@ -5,7 +5,8 @@ mohsinclude_HEADERS = %D%/include/mohs/abi.h %D%/include/mohs/attack.h \
 	%D%/include/mohs/model.h %D%/include/mohs/param.h %D%/include/mohs/plugin.h \
 	%D%/include/mohs/rng.h %D%/include/mohs/util.h
 mohsextincludedir = $(includedir)/mohs/ext
-mohsextinclude_HEADERS = %D%/include/mohs/ext/attack_state.h \
+mohsextinclude_HEADERS = %D%/include/mohs/ext/attack_cost.h \
+	%D%/include/mohs/ext/attack_fit.h %D%/include/mohs/ext/attack_state.h \
 	%D%/include/mohs/ext/classifier.h \
 	%D%/include/mohs/ext/compute.h \
 	%D%/include/mohs/ext/graph.h %D%/include/mohs/ext/log.h \

@@ -11,11 +11,13 @@
 #include "eval/guard.h"
 #include "eval/victim.h"
 
-enum { OPT_MODEL = 256, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN, OPT_SET, SETTINGS_MAX = 32 };
+enum { OPT_MODEL = 256, OPT_SURROGATE, OPT_TEXTS, OPT_OUT, OPT_SEED, OPT_PLUGIN, OPT_SET,
+       SETTINGS_MAX = 32 };
 
 static const struct cli_option options[] = {
     { "attack", 'a', "NAME", "the attack; its parameters follow as key=value" },
     { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a file of weights" },
+    { "surrogate", OPT_SURROGATE, "PATH", "checkpoint that the attack sees instead" },
     { "texts", OPT_TEXTS, "FILE", "candidate texts, one a line" },
     { "out", OPT_OUT, "DIR", "writes DIR/<stem>.<attack>.png" },
     { "seed", OPT_SEED, "N", "seed of random starts (0)" },
@@ -25,7 +27,7 @@ static const struct cli_option options[] = {
 };
 
 struct job {
-    const char *attack, *model, *texts, *out, *plugin;
+    const char *attack, *model, *surrogate, *texts, *out, *plugin;
     const char *settings[SETTINGS_MAX + 1];
     size_t n_settings;
     uint64_t seed;
@@ -60,6 +62,7 @@ static mohs_status read_options(struct cli *c, struct job *j, struct mohs_error 
         switch (code) {
         case 'a': j->attack = v; break;
         case OPT_MODEL: j->model = v; break;
+        case OPT_SURROGATE: j->surrogate = v; break;
         case OPT_TEXTS: j->texts = v; break;
         case OPT_OUT: j->out = v; break;
         case OPT_PLUGIN: j->plugin = v; break;
@@ -353,84 +356,172 @@ static mohs_status prepare(struct job *j, struct mohs_error *err)
     return MOHS_OK;
 }
 
-static mohs_status attack(struct cli *c, struct job *j, struct registry *r,
+/* Images, texts, or both. */
+struct sides {
+    struct side images, texts;
+    struct mohs_victim_pair pair;
+};
+
+static mohs_status sides_open(const struct job *j, struct sides *s, struct mohs_error *err)
+{
+    s->pair.size = sizeof s->pair;
+    s->pair.first = j->first;
+    if (edits_texts(j)) {
+        RET_IF_ERR(open_texts(j, &s->texts, err));
+        s->pair.texts = guard_victim(s->texts.guard);
+    }
+    if (only_texts(j))
+        return MOHS_OK;
+    return open_images(j, s->texts.v ? &s->pair : NULL, &s->images, err);
+}
+
+static void sides_close(struct sides *s)
+{
+    side_close(&s->images);
+    side_close(&s->texts);
+}
+
+/* An attack that learns does so from what it then attacks. */
+static mohs_status strike(const struct job *j, struct sides *s, struct registry *r,
                           struct mohs_error *err)
 {
     const struct mohs_attack_ops *ops = j->item->item->ops;
-    struct side images = { NULL, NULL }, texts = { NULL, NULL };
-    struct mohs_victim_pair pair = { .size = sizeof pair, .first = j->first };
-    struct str out = { 0 };
+    const struct side *side = s->images.v ? &s->images : &s->texts;
+    uint64_t seed = op_seed(j->seed, j->attack, 0);
     void *self = NULL;
-    mohs_status st;
-    OUT_IF_ERR(prepare(j, err));
-    if (edits_texts(j)) {
-        OUT_IF_ERR(open_texts(j, &texts, err));
-        pair.texts = guard_victim(texts.guard);
-    }
-    if (!only_texts(j))
-        OUT_IF_ERR(open_images(j, texts.v ? &pair : NULL, &images, err));
-    st = ops->create(registry_host(r), j->params, &self, err);
+    mohs_status st = ops->create(registry_host(r), j->params, &self, err);
     if (st >= 0)
-        st = ops->run(self, guard_victim(images.v ? images.guard : texts.guard),
-                      op_seed(j->seed, j->attack, 0), err);
+        st = attack_fit_whole(ops, self, side->v, seed, err);
+    if (st >= 0)
+        st = ops->run(self, guard_victim(side->guard), seed, err);
     scratch_reset();
-    if (st < 0)
-        goto out;
-    OUT_IF_ERR(embed_after(j, &images, &texts, err));
-    OUT_IF_ERR(dir_make(j->out, err));
-    for (uint32_t i = 0; i < j->n; i++) {
-        if (images.v)
-            OUT_IF_ERR(write_picture(j, images.v, i, err));
-        say(j, &images, &texts, i, c->json, &out);
-    }
-    if (c->json) {
-        printf("{\"version\": 1, \"attack\": \"%s\", \"images\": [%s\n]}\n", j->attack,
-               out.s);
-        str_free(&out);
-    } else {
-        print_str(&out);
-    }
-out:
-    str_free(&out);
     if (self)
         ops->destroy(self);
-    side_close(&images);
-    side_close(&texts);
     return st;
+}
+
+/* What was done before the surrogate, and what it took. */
+static mohs_status hand_over(const struct job *from, struct sides *one, const struct job *to,
+                             struct sides *two, struct mohs_error *err)
+{
+    struct side *of[][2] = { { &one->images, &two->images }, { &one->texts, &two->texts } };
+    for (int k = 0; k < 2; k++) {
+        if (!of[k][0]->v)
+            continue;
+        RET_IF_ERR(victim_transfer(from->encoder, of[k][0]->v, to->encoder, of[k][1]->v,
+                                   k == 1, err));
+        struct guard *g = of[k][0]->guard;
+        of[k][0]->guard = of[k][1]->guard;
+        of[k][1]->guard = g;
+    }
+    return MOHS_OK;
+}
+
+/* "threat_space" as "space ...". */
+static void say_threat(const struct job *j, bool json, struct str *out)
+{
+    struct arena *a = arena_new();
+    struct result_pair p[THREAT_MAX];
+    struct eval_item it = { .item = j->item, .params = j->params };
+    size_t n = threat_pairs(a, &it, encoder_preprocess(j->encoder), p);
+    str_add(out, json ? ", \"threat\": {" : "threat model: ");
+    for (size_t i = 0; i < n; i++) {
+        const char *key = p[i].key + strlen("threat_");
+        if (json) {
+            str_addf(out, "%s\"%s\": ", i ? ", " : "", key);
+            str_add_json(out, p[i].value);
+        } else {
+            str_addf(out, "%s%s %s", i ? "; " : "", key, p[i].value);
+        }
+    }
+    str_add(out, json ? "}" : "\n");
+    arena_free(a);
+}
+
+/* other: the surrogate's job, or NULL. */
+static mohs_status attack(struct cli *c, struct job *j, struct job *other,
+                          struct registry *r, struct mohs_error *err)
+{
+    struct sides own = { .pair = { 0 } }, seen = own;
+    struct str out = { 0 }, threat = { 0 };
+    mohs_status st;
+    OUT_IF_ERR(prepare(j, err));
+    OUT_IF_ERR(sides_open(j, &own, err));
+    if (other) {
+        OUT_IF_ERR(prepare(other, err));
+        memcpy(other->own, j->own, j->n * sizeof *j->own);
+        memcpy(other->own_text, j->own_text, j->n * sizeof *j->own_text);
+        OUT_IF_ERR(sides_open(other, &seen, err));
+    }
+    OUT_IF_ERR(strike(j, other ? &seen : &own, r, err));
+    if (other)
+        OUT_IF_ERR(hand_over(other, &seen, j, &own, err));
+    OUT_IF_ERR(embed_after(j, &own.images, &own.texts, err));
+    OUT_IF_ERR(dir_make(j->out, err));
+    say_threat(other ? other : j, c->json, &threat);
+    for (uint32_t i = 0; i < j->n; i++) {
+        if (own.images.v)
+            OUT_IF_ERR(write_picture(j, own.images.v, i, err));
+        say(j, &own.images, &own.texts, i, c->json, &out);
+    }
+    if (c->json)
+        printf("{\"version\": 1, \"attack\": \"%s\"%s, \"images\": [%s\n]}\n", j->attack,
+               threat.s, out.s);
+    else
+        printf("%s%s", threat.s, out.s);
+out:
+    str_free(&out);
+    str_free(&threat);
+    sides_close(&seen);
+    sides_close(&own);
+    return st;
+}
+
+/* What is of one model. */
+static void job_free(struct job *j)
+{
+    for (uint32_t i = 0; j->pixels && i < j->n; i++)
+        image_free(&j->pixels[i]);
+    free(j->pixels);
+    free(j->candidate);
+    free(j->clean);
+    free(j->after);
+    free(j->first);
+    free(j->own);
+    free(j->each);
+    free(j->rgb);
+    free(j->key);
+    free(j->own_text);
+    free(j->own_clean);
+    free(j->own_after);
+    strv_free(j->text);
+    encoder_close(j->encoder);
 }
 
 static mohs_status run(struct cli *c, struct mohs_error *err)
 {
-    struct job j = { .attack = NULL };
+    struct job j = { .attack = NULL }, other = j;
     struct registry *r;
     mohs_status st;
     OUT_IF_ERR(read_options(c, &j, err));
     OUT_IF_ERR(cli_registry(c, &r, err));
     OUT_IF_ERR(registry_find(r, MOHS_KIND_ATTACK, j.attack, &j.item, err));
     OUT_IF_ERR(read_args(c, &j, err));
+    other = j;
     OUT_IF_ERR(encoder_open_with(r, j.plugin, j.model, j.settings, &j.encoder, err));
     OUT_IF_ERR(load(&j, err));
-    st = attack(c, &j, r, err);
+    if (j.surrogate) {
+        OUT_IF_ERR(encoder_open_with(r, j.plugin, j.surrogate, j.settings, &other.encoder,
+                                     err));
+        OUT_IF_ERR(load(&other, err));
+    }
+    st = attack(c, &j, j.surrogate ? &other : NULL, r, err);
 out:
-    for (uint32_t i = 0; j.pixels && i < j.n; i++)
-        image_free(&j.pixels[i]);
-    free(j.pixels);
+    job_free(&j);
+    job_free(&other);
     free(j.image);
-    free(j.candidate);
-    free(j.clean);
-    free(j.after);
-    free(j.first);
-    free(j.own);
-    free(j.each);
-    free(j.rgb);
-    free(j.key);
-    free(j.own_text);
-    free(j.own_clean);
-    free(j.own_after);
-    strv_free(j.text);
     if (j.params)
         item_params_free(j.item, j.params);
-    encoder_close(j.encoder);
     return st;
 }
 

@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include "eval/assault.h"
-#include "eval/guard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +89,7 @@ uint32_t attack_towers(const struct eval_item *attack)
 }
 
 /* The attack's parameters with only this tower's taps. */
-static mohs_status side_params(const struct eval_item *a, uint32_t tower,
+mohs_status attack_side_params(const struct eval_item *a, uint32_t tower,
                                void **out, struct mohs_error *err)
 {
     const struct mohs_item *it = a->item->item;
@@ -147,6 +146,7 @@ void attack_keys(struct assault *a)
     hasher_u64(h, a->tower);
     hasher_u64(h, a->e->o.seed);
     item_hash(h, &a->c->attack);
+    attack_others_hash(h, a->c);
     // the candidates of the image side are the texts, and the other way round
     for (size_t i = 0; i < d->n_images; i++) {
         hasher_u64(h, a->c->data->content[i].hi);
@@ -209,19 +209,6 @@ static void find_positives(struct assault *a)
     }
     free(at);
 }
-
-/* A victim, what it borrows, and what stands around it. */
-struct chunk {
-    struct mohs_victim *v;
-    struct guard *guard;
-    struct state *state;
-    const uint8_t **rgb;
-    const char **text;
-    uint64_t *key;
-    uint32_t *first, *positive;
-    uint8_t *owned;
-    float *clean;
-};
 
 /* ---- what is kept of a sample ---- */
 
@@ -319,8 +306,10 @@ char *attack_text(const struct assault *a, uint32_t k, const float *audit)
     return text;
 }
 
+/* took: whose passes count. */
 static mohs_status keep_attacked(struct assault *a, const struct chunk *ch,
-                                 const uint32_t *sample, struct mohs_error *err)
+                                 const struct guard *took, const uint32_t *sample,
+                                 struct mohs_error *err)
 {
     struct mohs_victim *v = ch->v;
     float *rows =
@@ -337,7 +326,7 @@ static mohs_status keep_attacked(struct assault *a, const struct chunk *ch,
         const char *text = texts ? victim_text(v, i) : NULL;
         float *au = a->audit + (size_t)k * AUDIT_DIM;
         victim_audit(v, i, &u);
-        audit_row(a, &u, guard_count(ch->guard, i), text, au);
+        audit_row(a, &u, guard_count(took, i), text, au);
         memcpy(a->out + (size_t)k * a->dim, rows + (size_t)i * a->dim,
                a->dim * sizeof *a->out);
         if (px && k < a->e->o.thumbnails)
@@ -359,8 +348,7 @@ static mohs_status keep_attacked(struct assault *a, const struct chunk *ch,
 
 /* ---- some samples at once ---- */
 
-/* done: nothing is left that a killed process would have to do again. */
-static void chunk_close(struct chunk *ch, bool done)
+void chunk_close(struct chunk *ch, bool done)
 {
     guard_free(ch->guard);
     state_close(ch->state, done);
@@ -374,7 +362,7 @@ static void chunk_close(struct chunk *ch, bool done)
     free(ch->owned);
 }
 
-static void chunk_prepare(const struct assault *a, const uint32_t *sample, uint32_t n,
+void chunk_prepare(const struct assault *a, const uint32_t *sample, uint32_t n,
                           struct chunk *ch)
 {
     const struct dataset *d = a->c->data->set;
@@ -438,7 +426,7 @@ static mohs_status chunk_guard(const struct assault *a, struct chunk *ch,
     return MOHS_OK;
 }
 
-static mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
+mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
                               uint32_t n, const struct mohs_victim_pair *pair,
                               struct chunk *ch, struct mohs_error *err)
 {
@@ -473,37 +461,77 @@ static mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
     return chunk_guard(a, ch, o.candidate, err);
 }
 
+/* Images, or texts, and where the attack takes pairs their captions. */
+struct scene {
+    struct chunk own, captions;
+    struct mohs_victim_pair pair;
+};
+
+static mohs_status scene_open(const struct assault *a, const uint32_t *sample, uint32_t n,
+                              struct scene *s, struct mohs_error *err)
+{
+    struct chunk *ch = &s->own, *cap = &s->captions;
+    chunk_prepare(a, sample, n, ch);
+    if (!a->captions)
+        return chunk_open(a, sample, n, NULL, ch, err);
+    // the positives of these images, one after the other
+    chunk_prepare(a->captions, ch->positive, ch->first[n], cap);
+    RET_IF_ERR(chunk_open(a->captions, ch->positive, ch->first[n], NULL, cap, err));
+    s->pair = (struct mohs_victim_pair) { sizeof s->pair, guard_victim(cap->guard),
+                                          ch->first };
+    return chunk_open(a, sample, n, &s->pair, ch, err);
+}
+
+static void scene_close(struct scene *s, bool done)
+{
+    chunk_close(&s->own, done);
+    chunk_close(&s->captions, true);
+}
+
+/* What the attack did before its surrogate, done to the model. */
+static mohs_status scene_transfer(const struct assault *a, struct scene *from,
+                                  struct scene *to, struct mohs_error *err)
+{
+    const struct encoder *one = a->surrogate->c->model->encoder;
+    const struct encoder *two = a->c->model->encoder;
+    bool texts = attacks_texts(&a->c->attack);
+    RET_IF_ERR(victim_transfer(one, from->own.v, two, to->own.v,
+                               texts && a->tower == MOHS_TOWER_TEXT, err));
+    if (!a->captions)
+        return MOHS_OK;
+    return victim_transfer(one, from->captions.v, two, to->captions.v, true, err);
+}
+
 static mohs_status attack_chunk(struct assault *a, const uint32_t *sample,
                                 uint32_t n, struct mohs_error *err)
 {
-    struct chunk ch = { 0 }, captions = { 0 };
-    struct mohs_victim_pair pair = { .size = sizeof pair };
+    struct scene own = { .pair = { 0 } }, other = own, *seen = &own;
+    const struct assault *sees = a->surrogate ? a->surrogate : a;
     const char *id = a->c->attack.item->item->id;
     mohs_status st;
-    chunk_prepare(a, sample, n, &ch);
-    if (a->captions) {
-        // the positives of these images, one after the other
-        chunk_prepare(a->captions, ch.positive, ch.first[n], &captions);
-        OUT_IF_ERR(chunk_open(a->captions, ch.positive, ch.first[n], NULL, &captions,
-                              err));
-        pair.texts = guard_victim(captions.guard);
-        pair.first = ch.first;
-    }
-    ch.state = chunk_state(a, sample, n);
-    OUT_IF_ERR(chunk_open(a, sample, n, a->captions ? &pair : NULL, &ch, err));
-    st = a->ops->run(a->self, guard_victim(ch.guard), op_seed(a->e->o.seed, id, 0), err);
+    if (a->surrogate)
+        seen = &other;
+    seen->own.state = chunk_state(a, sample, n);
+    OUT_IF_ERR(scene_open(sees, sample, n, seen, err));
+    st = a->ops->run(a->self, guard_victim(seen->own.guard), op_seed(a->e->o.seed, id, 0),
+                     err);
     scratch_reset();
+    if (st >= 0 && a->surrogate) {
+        OUT_IF_ERR(scene_open(a, sample, n, &own, err));
+        st = scene_transfer(a, &other, &own, err);
+    }
     if (st >= 0)
-        st = keep_attacked(a, &ch, sample, err);
+        st = keep_attacked(a, &own.own, seen->own.guard, sample, err);
     if (st >= 0 && a->captions)
-        st = keep_attacked(a->captions, &captions, ch.positive, err);
+        st = keep_attacked(a->captions, &own.captions, seen->captions.guard,
+                           own.own.positive, err);
     if (st >= 0 && a->e->cache)
         st = cache_flush(a->e->cache, err);
-    if (ch.state)
-        log_debug("%s: state kept in %.3f s", id, state_cost_s(ch.state));
+    if (seen->own.state)
+        log_debug("%s: state kept in %.3f s", id, state_cost_s(seen->own.state));
 out:
-    chunk_close(&ch, st >= 0);
-    chunk_close(&captions, true);
+    scene_close(&other, st >= 0);
+    scene_close(&own, st >= 0);
     return st;
 }
 
@@ -511,13 +539,15 @@ out:
 static mohs_status attack_missing(struct assault *a, const bool *missing,
                                   struct mohs_error *err)
 {
-    mohs_status st = side_params(&a->c->attack, a->tower, &a->params, err);
+    mohs_status st = attack_side_params(&a->c->attack, a->tower, &a->params, err);
     if (st < 0)
         return st;
     a->ops = a->c->attack.item->item->ops;
     st =
         a->ops->create(registry_host(a->e->registry), a->params, &a->self, err);
     scratch_reset();
+    if (st >= 0)
+        st = assault_fit(a, err);
     for (uint32_t i = 0; i < a->n && st >= 0; i += ATTACK_CHUNK) {
         uint32_t sample[ATTACK_CHUNK], m = 0;
         bool whole = true;
@@ -537,7 +567,7 @@ static mohs_status attack_missing(struct assault *a, const bool *missing,
 
 /* ---- all samples ---- */
 
-static void assault_init(struct assault *a, struct eval *e, const struct eval_cell *c,
+void assault_init(struct assault *a, struct eval *e, const struct eval_cell *c,
                          uint32_t tower, const struct attack_rows *r)
 {
     const struct dataset *d = c->data->set;
@@ -557,7 +587,7 @@ static void assault_init(struct assault *a, struct eval *e, const struct eval_ce
     find_positives(a);
 }
 
-static void assault_free(struct assault *a)
+void assault_free(struct assault *a)
 {
     free(a->key);
     free(a->first);
@@ -592,6 +622,45 @@ static mohs_status check_captions(const struct assault *a, struct mohs_error *er
     return MOHS_OK;
 }
 
+/* The attack's samples before another model. */
+struct stage {
+    struct eval_cell cell;
+    struct assault own, captions;
+    struct attack_rows rows;
+    float *image, *text;
+};
+
+static mohs_status stage_open(struct stage *s, struct assault *a, struct mohs_error *err)
+{
+    const struct dataset *d = a->c->data->set;
+    s->cell = *a->c;
+    s->cell.model = a->c->surrogate;
+    s->cell.surrogate = NULL;
+    uint32_t dim = encoder_info(s->cell.model->encoder)->embed_dim;
+    s->image = try_calloc(d->n_images, dim * sizeof *s->image, "embeddings", err);
+    s->text = try_calloc(d->n_texts, dim * sizeof *s->text, "embeddings", err);
+    if (!s->image || !s->text)
+        return MOHS_E_NOMEM;
+    RET_IF_ERR(embed_images(a->e, &s->cell, s->image, err));
+    RET_IF_ERR(embed_texts(a->e, &s->cell, s->text, err));
+    s->rows = (struct attack_rows) { .clean_image = s->image, .clean_text = s->text };
+    assault_init(&s->own, a->e, &s->cell, a->tower, &s->rows);
+    a->surrogate = &s->own;
+    if (!a->captions)
+        return MOHS_OK;
+    assault_init(&s->captions, a->e, &s->cell, MOHS_TOWER_TEXT, &s->rows);
+    s->own.captions = &s->captions;
+    return MOHS_OK;
+}
+
+static void stage_close(struct stage *s)
+{
+    assault_free(&s->own);
+    assault_free(&s->captions);
+    free(s->image);
+    free(s->text);
+}
+
 mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
                            uint32_t tower, const struct attack_rows *r,
                            struct mohs_error *err)
@@ -616,7 +685,12 @@ mohs_status embed_attacked(struct eval *e, const struct eval_cell *c,
                   : tower == MOHS_TOWER_IMAGE ? "attacked images"
                                               : "attacked texts",
                   a.key[0]);
-        st = attack_missing(&a, missing, err);
+        struct stage stage = { .image = NULL };
+        if (c->surrogate)
+            st = stage_open(&stage, &a, err);
+        if (st >= 0)
+            st = attack_missing(&a, missing, err);
+        stage_close(&stage);
     }
     free(missing);
     assault_free(&a);

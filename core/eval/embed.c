@@ -31,6 +31,25 @@ void item_hash(struct hasher *h, const struct eval_item *i)
     }
 }
 
+void attack_others_hash(struct hasher *h, const struct eval_cell *c)
+{
+    if (c->surrogate) {
+        struct encoder *enc = c->surrogate->encoder;
+        struct hash128 m = encoder_text_hash(enc);
+        struct hash128 p = preprocess_hash(encoder_preprocess(enc));
+        hasher_str(h, "surrogate");
+        hasher_u64(h, m.hi);
+        hasher_u64(h, m.lo);
+        hasher_u64(h, p.hi);
+        hasher_u64(h, p.lo);
+    }
+    if (c->fit) {
+        hasher_str(h, "fit");
+        hasher_u64(h, c->fit->set->hash.hi);
+        hasher_u64(h, c->fit->set->hash.lo);
+    }
+}
+
 /* Everything a cell's image rows depend on but the picture itself. */
 static void image_base(const struct eval *e, const struct eval_cell *c,
                        struct hasher *h)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "eval/session.h"
+#include "eval/victim.h"
 
 mohs_status eval_open(struct registry *r, const struct eval_options *o,
                       struct eval **out, struct mohs_error *err)
@@ -168,6 +169,9 @@ struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c)
     hasher_u64(h, c->data->set->hash.lo);
     item_hash(h, &c->corruption);
     item_hash(h, &c->attack);
+    attack_others_hash(h, c);
+    if (c->surrogate)
+        hasher_str(h, c->surrogate->label);
     item_hash(h, &c->metric);
     hasher_u64(h, e->o.seed);
     hasher_u64(h, e->o.bootstrap);
@@ -194,6 +198,34 @@ static char *params_of(const struct eval_item *i, bool all)
         item_params_text(i->item, i->params, all, &s);
     budget_text(&i->budget, &s);
     return s.s;
+}
+
+/* Pixels and texts can be handed over; pixels where both models see the same
+ * part of a picture. */
+static mohs_status check_surrogate(const struct eval_cell *c, struct mohs_error *err)
+{
+    const char *id = c->attack.item->item->id;
+    const struct preprocess *one = encoder_preprocess(c->surrogate->encoder);
+    const struct preprocess *two = encoder_preprocess(c->model->encoder);
+    uint32_t towers = attack_towers(&c->attack);
+    for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t++) {
+        char *taps = attack_taps(&c->attack, t);
+        bool fine = !*taps || !strcmp(taps, "pixels") ||
+                    (t == MOHS_TOWER_TEXT && attacks_texts(&c->attack));
+        mohs_status st = fine ? MOHS_OK
+                              : mohs_fail(err, MOHS_E_UNSUPPORTED,
+                                          "%s: tap %s of surrogate %s is nothing to %s: only "
+                                          "pixels and texts are handed over", id, taps,
+                                          c->surrogate->label, c->model->label);
+        free(taps);
+        RET_IF_ERR(st);
+    }
+    if ((towers & MOHS_TOWER_IMAGE) && geometry_of(one, two) == GEOMETRY_OTHER)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "%s: surrogate %s (%s %ux%u) sees another part of a picture than %s "
+                         "(%s %ux%u)", id, c->surrogate->label, one->profile, one->width,
+                         one->height, c->model->label, two->profile, two->width, two->height);
+    return MOHS_OK;
 }
 
 /* What zero-shot classification needs. */
@@ -274,6 +306,11 @@ static mohs_status check_cell(struct eval *e, const struct eval_cell *c,
     if (ops && (ops->flags & MOHS_CORRUPTION_DEPTH) && !d->image[0].depth_path)
         return mohs_fail(err, MOHS_E_ARG, "%s: data set %s has no depth maps",
                          c->corruption.item->item->id, c->data->label);
+    if ((c->surrogate || c->fit) && !c->attack.item)
+        return mohs_fail(err, MOHS_E_ARG, "cell: %s without attack",
+                         c->surrogate ? "surrogate" : "fit");
+    if (c->surrogate)
+        RET_IF_ERR(check_surrogate(c, err));
     if (ops && c->attack.item)
         return mohs_fail(err, MOHS_E_UNSUPPORTED,
                          "cell: %s and %s in one cell; attacks take clean pictures",
@@ -397,6 +434,10 @@ static void axes_of(struct arena *a, const struct cell *c, struct pairs *p)
         pair(p, "attack", s->attack.item->item->id);
         if (*c->attack_params)
             pair(p, "attack_params", c->attack_params);
+        if (s->surrogate)
+            pair(p, "surrogate", s->surrogate->label);
+        if (s->fit)
+            pair(p, "fit", s->fit->label);
     }
     if (s->prompts && !encoder_is_classifier(s->model->encoder))
         pair(p, "prompt", prompts_name(s->prompts->prompts));
@@ -451,6 +492,23 @@ static void provenance_of(const struct eval *e, struct arena *a,
     item_pairs(a, p, "corruption", &s->corruption);
     item_pairs(a, p, "attack", &s->attack);
     item_pairs(a, p, "metric", &s->metric);
+    if (s->attack.item) {
+        struct result_pair threat[THREAT_MAX];
+        struct encoder *seen = s->surrogate ? s->surrogate->encoder : enc;
+        size_t n = threat_pairs(a, &s->attack, encoder_preprocess(seen), threat);
+        for (size_t i = 0; i < n; i++)
+            pair(p, threat[i].key, threat[i].value);
+    }
+    if (s->surrogate) {
+        struct encoder *other = s->surrogate->encoder;
+        hex_pair(a, p, "surrogate_hash", encoder_hash(other));
+        hex_pair(a, p, "surrogate_preprocess_hash",
+                 preprocess_hash(encoder_preprocess(other)));
+        pair(p, "surrogate_pixels",
+             geometry_name(geometry_of(encoder_preprocess(other), pre)));
+    }
+    if (s->fit)
+        hex_pair(a, p, "fit_hash", s->fit->set->hash);
     if (s->attack.budget.max_seconds > 0)
         pair(p, "reproducible", "no: max_seconds depends on the machine");
     pair(p, "seed", arena_printf(a, "%llu", (unsigned long long)e->o.seed));

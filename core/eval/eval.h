@@ -101,6 +101,9 @@ struct eval_cell {
     struct eval_data *data;
     struct eval_item corruption; /* item NULL: clean */
     struct eval_item attack;     /* item NULL: none */
+    struct eval_model *surrogate; /* NULL, or what the attack sees: its pixels or
+                                     texts are then given to the model */
+    struct eval_data *fit; /* what an attack learns from, if it learns; NULL: data */
     struct eval_item metric;
     const struct result_pair *extra; /* further axes, copied */
     size_t n_extra;
@@ -113,6 +116,13 @@ struct eval_cell {
 mohs_status eval_add(struct eval *e, const struct eval_cell *cell,
                      struct mohs_error *err);
 size_t eval_count(const struct eval *e);
+
+/* What an attack may do to whom, as pairs threat_*: the space, the norm and its
+ * eps, budgets of edits, whether before or after resizing and normalisation, and
+ * what it sees. The number of pairs. */
+enum { THREAT_MAX = 12 };
+size_t threat_pairs(struct arena *arena, const struct eval_item *attack,
+                    const struct preprocess *p, struct result_pair out[THREAT_MAX]);
 
 struct eval_run_info {
     const char *recipe_name, *recipe_text, *args_json;

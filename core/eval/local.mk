@@ -6,4 +6,6 @@ core_libeval_la_SOURCES = %D%/eval.h %D%/encoder.h %D%/victim.h %D%/session.h \
 	%D%/embeddings.c \
 	%D%/encoder.c %D%/eval.c %D%/guard.c %D%/measure.c \
 	%D%/pictures.c %D%/plan.c %D%/shown.c %D%/state.c %D%/victim.c %D%/victim_text.c \
+	%D%/assault.c %D%/budget.c %D%/classes.c %D%/embed.c %D%/encoder.c %D%/eval.c %D%/fitted.c %D%/guard.c %D%/measure.c \
+	%D%/pictures.c %D%/plan.c %D%/shown.c %D%/state.c %D%/threat.c %D%/transfer.c %D%/victim.c %D%/victim_text.c \
 	%D%/vocabulary.c

@@ -62,6 +62,49 @@ static size_t text_count(const struct eval_cell *c)
     return c->prompts ? class_texts_of(c)->n_texts : c->data->set->n_texts;
 }
 
+/* What a picture may be matched with: captions or classes. */
+static size_t candidate_count(const struct eval_cell *c)
+{
+    return c->prompts ? class_texts_of(c)->n_classes : c->data->set->n_texts;
+}
+
+/* Passes of a sample, at most; *learning: passes of samples before any. */
+static mohs_status attack_passes(struct eval *e, const struct eval_cell *c, uint32_t tower,
+                                 uint64_t *forward, uint64_t *backward, uint64_t *learning,
+                                 struct mohs_error *err)
+{
+    const struct mohs_attack_ops *ops = c->attack.item->item->ops;
+    const struct dataset *d = c->data->set, *from = c->fit ? c->fit->set : d;
+    uint32_t most = c->attack.budget.max_queries;
+    void *params, *self = NULL;
+    RET_IF_ERR(attack_side_params(&c->attack, tower, &params, err));
+    mohs_status st = ops->create(registry_host(e->registry), params, &self, err);
+    item_params_free(c->attack.item, params);
+    scratch_reset();
+    RET_IF_ERR(st);
+    const struct mohs_attack_cost *cost = attack_extension(ops, self, MOHS_EXT_ATTACK_COST);
+    const struct mohs_attack_fit *fit = attack_extension(ops, self, MOHS_EXT_ATTACK_FIT);
+    // what attacks conventionally call theirs
+    *backward = (uint64_t)attack_int(&c->attack, "steps", 1) *
+                (uint64_t)attack_int(&c->attack, "restarts", 1);
+    *forward = *backward + 1;
+    *learning = 0;
+    if (cost)
+        cost->passes(self, (uint32_t)(tower == MOHS_TOWER_IMAGE ? candidate_count(c) : d->n_images),
+                     forward, backward);
+    if (fit) {
+        uint64_t n = tower == MOHS_TOWER_IMAGE ? from->n_images : from->n_texts;
+        uint64_t some = fit->samples(self);
+        *learning = (some && some < n ? some : n) * fit->epochs(self);
+    }
+    ops->destroy(self);
+    if (most && *forward > most)
+        *forward = most;
+    if (*backward > *forward)
+        *backward = *forward;
+    return MOHS_OK;
+}
+
 /* Class rows are kept from cell to cell, so prompts cost once a model. */
 static bool prompts_known(const struct eval *e, size_t at)
 {
@@ -100,8 +143,8 @@ static uint64_t text_trials(const struct eval_cell *c)
     return attacks_pairs(&c->attack) ? 2 * n : n;
 }
 
-static void plan_cell(const struct eval *e, size_t at, const struct model_plan *m,
-                      struct tally *t)
+static mohs_status plan_cell(struct eval *e, size_t at, const struct model_plan *m,
+                             struct tally *t, struct mohs_error *err)
 {
     const struct eval_cell *c = &e->cell[at].spec;
     uint64_t ni = c->data->set->n_images;
@@ -112,23 +155,25 @@ static void plan_cell(const struct eval *e, size_t at, const struct model_plan *
     t->forward = ni + nt;
     t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
     if (!c->attack.item)
-        return;
-    // what attacks conventionally call theirs
-    uint64_t steps = (uint64_t)attack_int(&c->attack, "steps", 1) *
-                     (uint64_t)attack_int(&c->attack, "restarts", 1);
+        return MOHS_OK;
     uint32_t towers = attack_towers(&c->attack);
     for (uint32_t tower = MOHS_TOWER_IMAGE; tower <= MOHS_TOWER_TEXT; tower++) {
         if (!(towers & tower))
             continue;
         uint64_t n = tower == MOHS_TOWER_IMAGE ? ni : nt;
         double one = tower == MOHS_TOWER_IMAGE ? m->image_flops : m->text_flops;
-        t->forward += n * (steps + 2);
-        t->backward += n * steps;
-        t->flops += (double)n * one * (2.0 * (double)steps + 2);
+        uint64_t forward, backward, learning;
+        RET_IF_ERR(attack_passes(e, c, tower, &forward, &backward, &learning, err));
+        // and one to see what is left
+        uint64_t ahead = n * (forward + 1) + learning, back = n * backward + learning;
+        t->forward += ahead;
+        t->backward += back;
+        t->flops += one * (double)(ahead + back);
     }
     uint64_t trials = text_trials(c);
     t->forward += trials;
     t->flops += (double)trials * m->text_flops;
+    return MOHS_OK;
 }
 
 static double measured_rate(struct compute *dev)
@@ -163,7 +208,8 @@ void plan_learn(struct eval *e, const bool *computed, double seconds)
             plan_model(c->model, (uint32_t)c->data->set->n_images,
                        (uint32_t)text_count(c), &m, NULL) < 0)
             return;
-        plan_cell(e, i, &m, &t);
+        if (plan_cell(e, i, &m, &t, NULL) < 0)
+            return;
         flops += t.flops;
     }
     char *path = path_join(cache_dir(), "rate");
@@ -280,7 +326,7 @@ mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
             bytes += m->bytes;
         }
         struct tally t;
-        plan_cell(e, i, m, &t);
+        OUT_IF_ERR(plan_cell(e, i, m, &t, err));
         bool stored = e->results && results_has(e->results, c->hash);
         bool mine = i % e->o.n_shards == e->o.shard;
         if (!stored && mine) {

@@ -182,6 +182,9 @@ int32_t attack_int(const struct eval_item *attack, const char *name, int32_t def
  * "pixels" for an attack on images that has no parameter "tap", "text.token"
  * for one that replaces texts. */
 char *attack_taps(const struct eval_item *attack, uint32_t tower);
+/* The attack's parameters with only this tower's taps; the caller's. */
+mohs_status attack_side_params(const struct eval_item *attack, uint32_t tower,
+                               void **out, struct mohs_error *err);
 /* Samples that an attack works on at once. */
 enum { ATTACK_CHUNK = 128 };
 
@@ -217,6 +220,8 @@ uint32_t cell_dim(const struct eval_cell *c);
 /* "contrast:3", "pgd", "clean". */
 void cell_condition(const struct eval_cell *c, struct str *out);
 struct hash128 eval_cell_hash(const struct eval *e, const struct eval_cell *c);
+/* Of the other model and other data that a cell's attack needs. */
+void attack_others_hash(struct hasher *h, const struct eval_cell *c);
 /* Hash state of an item: plugin, version, id, parameters, severity. */
 void item_hash(struct hasher *h, const struct eval_item *i);
 

@@ -61,4 +61,16 @@ mohs_status victim_cost(struct encoder *e, uint32_t tower, uint32_t n,
 /* Open sites, in the order they were opened; NULL past the end. */
 const struct mohs_site *victim_site(struct mohs_victim *v, size_t i);
 
+/* How the pixels of one model are those of another: the same; the same part of
+ * a picture at another size; or another part, which is refused. */
+enum geometry { GEOMETRY_SAME, GEOMETRY_RESAMPLED, GEOMETRY_OTHER };
+enum geometry geometry_of(const struct preprocess *a, const struct preprocess *b);
+const char *geometry_name(enum geometry g);
+
+/* Gives the texts or the pixels of one victim's samples to another's; other taps
+ * and GEOMETRY_OTHER are an error. */
+mohs_status victim_transfer(const struct encoder *from_model, struct mohs_victim *from,
+                            const struct encoder *to_model, struct mohs_victim *to,
+                            bool texts, struct mohs_error *err);
+
 #endif

@@ -58,12 +58,14 @@ static size_t extra_axes(lua_State *L, struct result_pair *out)
     return n;
 }
 
-/* cell{[model=,] data=, metric=, [prompts=], [corruption=], [attack=], [axes=]}
+/* cell{[model=,] data=, metric=, [prompts=], [corruption=], [attack=, [surrogate=],
+ * [fit=]], [axes=]}
  * [-1, +0, e] */
 static int l_cell(lua_State *L)
 {
     static const char *const known[] = { "model", "data", "metric", "prompts",
-                                         "corruption", "attack", "axes", NULL };
+                                         "corruption", "attack", "surrogate", "fit",
+                                         "axes", NULL };
     struct mohs_error err = MOHS_ERROR_INIT;
     struct result_pair extra[EXTRA_MAX];
     struct eval_cell c = { 0 };
@@ -79,6 +81,10 @@ static int l_cell(lua_State *L)
         return luaL_error(L, "cell: field 'model' is needed");
     if (lua_getfield(L, 1, "prompts") != LUA_TNIL)
         c.prompts = check_prompts(L, -1);
+    if (lua_getfield(L, 1, "surrogate") != LUA_TNIL)
+        c.surrogate = check_model(L, -1);
+    if (lua_getfield(L, 1, "fit") != LUA_TNIL)
+        c.fit = check_data(L, -1);
     lua_settop(L, 1);
     c.extra = extra;
     c.n_extra = extra_axes(L, extra);

@@ -137,8 +137,12 @@ static mohs_status strike(struct check_run *c, int side, double eps,
     struct attack a;
     *v = NULL;
     RET_IF_ERR(attack_open(c, side, eps, &a, err));
+    struct mohs_victim *all = mock_new(side, 0, N);
+    mohs_status st = attack_fit_whole(c->it->item->ops, a.in.self, all, seed, err);
+    mock_free(all);
     *v = mock_new(side, first, n);
-    mohs_status st = attack_run(c, &a, *v, seed, err);
+    if (st >= 0)
+        st = attack_run(c, &a, *v, seed, err);
     attack_close(c, &a);
     if (st < 0) {
         mock_free(*v);

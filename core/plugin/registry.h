@@ -135,6 +135,16 @@ void item_params_hash(const struct item *it, const void *params,
  * call: called after every plugin call. */
 void scratch_reset(void);
 
+/* ---- attacks ---- */
+/* What attack `self` offers under id; NULL. */
+const void *attack_extension(const struct mohs_attack_ops *ops, void *self,
+                             const char *id);
+/* Lets an attack that learns from samples first (mohs.attack_fit/1) learn from
+ * those of one victim; nothing for others. */
+mohs_status attack_fit_whole(const struct mohs_attack_ops *ops, void *self,
+                             struct mohs_victim *v, uint64_t seed,
+                             struct mohs_error *err);
+
 /* ---- tools ---- */
 /* `mohs plugin check FILE`: prints a verdict per check to stdout, runs each
  * item in a child; MOHS_E_PLUGIN when one fails. */

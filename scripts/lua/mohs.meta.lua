@@ -174,7 +174,7 @@ function mohs.list(kind) end
 function mohs.each(list, low, high) end
 
 ---Queues a cell; with prompts, a classification of the data's classes.
----@param o { model?: mohs.Model, data: mohs.Data, metric: mohs.Item, prompts?: mohs.Prompts, corruption?: mohs.Item, attack?: mohs.Item, axes?: table<string, string> }
+---@param o { model?: mohs.Model, data: mohs.Data, metric: mohs.Item, prompts?: mohs.Prompts, corruption?: mohs.Item, attack?: mohs.Item, surrogate?: mohs.Model, fit?: mohs.Data, axes?: table<string, string> }
 function mohs.cell(o) end
 ---Computes what was queued and is not stored yet; all results of this recipe.
 ---Empty under --plan.

@@ -11,6 +11,8 @@
 #include <mohs/attack.h>
 #include <mohs/corruption.h>
 #include <mohs/error.h>
+#include <mohs/ext/attack_cost.h>
+#include <mohs/ext/attack_fit.h>
 #include <mohs/ext/attack_state.h>
 #include <mohs/ext/classifier.h>
 #include <mohs/ext/compute.h>

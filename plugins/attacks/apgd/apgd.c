@@ -192,6 +192,17 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
     return st;
 }
 
+static void passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                   uint64_t *backward)
+{
+    const struct params *p = &((const struct attack *)self)->p;
+    uint64_t targeted = p->loss == LOSS_DLR_TARGETED, steps = (uint64_t)p->steps;
+    uint64_t runs = (uint64_t)p->restarts * (targeted ? (uint64_t)p->targets : 1);
+    (void)n_candidates;
+    *forward = runs * (steps + 1 + targeted);
+    *backward = runs * steps;
+}
+
 static const char *const norms[] = BALL_CHOICES;
 static const char *const losses[] = { "cross_entropy", "margin", "targeted", "dlr",
                                       "embedding", "raw_embedding", "dlr_targeted", NULL };
@@ -224,8 +235,8 @@ static const struct mohs_param feature_apgd_params[] = {
 };
 
 enum { FLAGS = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC };
-ATTACK_OPS(apgd, FLAGS, create_apgd, destroy, run);
-ATTACK_OPS(feature_apgd, FLAGS, create_feature, destroy, run);
+ATTACK_OPS_COST(apgd, FLAGS, create_apgd, destroy, run, passes);
+ATTACK_OPS_COST(feature_apgd, FLAGS, create_feature, destroy, run, passes);
 ATTACK_ITEM(apgd, "Auto-PGD on pixels, Linf or L2");
 ATTACK_ITEM(feature_apgd, "Auto-PGD on inner features, at any taps");
 ATTACK_PLUGIN("mohs.apgd", "Auto-PGD", &apgd_item, &feature_apgd_item)

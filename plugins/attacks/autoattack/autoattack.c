@@ -273,6 +273,59 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
     return st;
 }
 
+/* A run of each member, with its aim and its judgement. */
+static void add_apgd(const struct params *p, uint64_t runs, uint64_t aims, uint64_t *forward,
+                     uint64_t *backward)
+{
+    *forward += runs * ((uint64_t)p->steps + 2) + aims;
+    *backward += runs * (uint64_t)p->steps;
+}
+
+static void add_fab(const struct params *p, uint64_t runs, uint64_t judged,
+                    uint64_t *forward, uint64_t *backward)
+{
+    *forward += runs * (2 * (uint64_t)p->steps + 1) + judged;
+    *backward += runs * (uint64_t)p->steps;
+}
+
+static void autoattack_passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                              uint64_t *backward)
+{
+    const struct params *p = &((const struct attack *)self)->p;
+    uint64_t restarts = p->version == PLUS ? 5 : 1, targets = (uint64_t)p->targets;
+    int dlr = n_candidates >= 4;
+    *forward = 1;
+    *backward = 0;
+    add_apgd(p, restarts, 0, forward, backward);
+    if (dlr && p->version == PLUS)
+        add_apgd(p, restarts, 0, forward, backward);
+    if (dlr)
+        add_apgd(p, targets, targets, forward, backward);
+    if (p->version == CLIP)
+        return;
+    add_fab(p, restarts * targets, restarts * targets, forward, backward);
+    *forward += (uint64_t)p->queries + 1;
+}
+
+static void fab_passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                       uint64_t *backward)
+{
+    const struct params *p = &((const struct attack *)self)->p;
+    (void)n_candidates;
+    *forward = 1;
+    *backward = 0;
+    add_fab(p, (uint64_t)p->restarts * (uint64_t)p->targets, 1, forward, backward);
+}
+
+static void square_passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                          uint64_t *backward)
+{
+    const struct params *p = &((const struct attack *)self)->p;
+    (void)n_candidates;
+    *forward = 1 + (uint64_t)p->restarts * ((uint64_t)p->queries + 1);
+    *backward = 0;
+}
+
 static const char *const norms[] = BALL_CHOICES;
 static const char *const versions[] = { "standard", "plus", "clip", NULL };
 #define AT(f) offsetof(struct params, f)
@@ -310,7 +363,7 @@ static const struct mohs_param square_params[] = { BALL, QUERIES, RESTARTS };
         (void)host; \
         return create(&(struct attack) { .id = #name, .run = run_ }, params, self, err); \
     } \
-    ATTACK_OPS(name, flags_, name##_create, destroy, run); \
+    ATTACK_OPS_COST(name, flags_, name##_create, destroy, run, name##_passes); \
     ATTACK_ITEM(name, text)
 ITEM(autoattack, "AutoAttack on pixels: the worst of four attacks, Linf or L2",
      MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, autoattack_run);

@@ -35,6 +35,14 @@ mohs_status ascent_check(const char *what, int32_t loss, int random_start,
     return MOHS_OK;
 }
 
+void ascent_passes(uint32_t steps, uint32_t restarts, int random_start, uint64_t *forward,
+                   uint64_t *backward)
+{
+    uint64_t runs = random_start ? restarts : 1;
+    *forward = runs * (steps + (uint64_t)1);
+    *backward = runs * steps;
+}
+
 static void step_group(const struct sites *s, uint32_t k, uint32_t i,
                        const struct group *g, size_t at, void *user)
 {

@@ -26,6 +26,9 @@ struct ascent {
 /* Whether these options can work: a text for the caller's create(). */
 mohs_status ascent_check(const char *what, int32_t loss, int random_start,
                          int early_stop, struct mohs_error *err);
+/* Upper bounds of passes a sample (mohs_attack_cost). */
+void ascent_passes(uint32_t steps, uint32_t restarts, int random_start, uint64_t *forward,
+                   uint64_t *backward);
 /* Leaves the best perturbations in the deltas. */
 mohs_status ascent_run(struct ascent *a, struct mohs_error *err);
 

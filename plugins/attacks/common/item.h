@@ -4,6 +4,8 @@
 #ifndef ATTACKS_ITEM_H
 #define ATTACKS_ITEM_H
 
+#include <string.h>
+
 #include <mohs/plugin.h>
 
 #define ATTACK_ITEM(name, text) \
@@ -26,6 +28,23 @@
         .create = create_, \
         .destroy = destroy_, \
         .run = run_, \
+    }
+
+/* passes_: of mohs_attack_cost. */
+#define ATTACK_OPS_COST(name, flags_, create_, destroy_, run_, passes_) \
+    static const void *name##_extension(void *self, const char *id) \
+    { \
+        static const struct mohs_attack_cost cost = { sizeof cost, passes_ }; \
+        (void)self; \
+        return strcmp(id, MOHS_EXT_ATTACK_COST) ? NULL : &cost; \
+    } \
+    static const struct mohs_attack_ops name##_ops = { \
+        .size = sizeof name##_ops, \
+        .flags = flags_, \
+        .create = create_, \
+        .destroy = destroy_, \
+        .run = run_, \
+        .get_extension = name##_extension, \
     }
 
 /* The rest are &name_item, ... */

@@ -268,6 +268,16 @@ static void destroy(void *self)
     free(self);
 }
 
+static void passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                   uint64_t *backward)
+{
+    const struct params *p = self;
+    uint64_t runs = (uint64_t)p->binary_steps, steps = (uint64_t)p->steps;
+    (void)n_candidates;
+    *forward = 1 + runs * (steps + 1);
+    *backward = runs * steps;
+}
+
 #define AT(f) offsetof(struct params, f)
 static const struct mohs_param cw_params[] = {
     { "eps", "L2 norm beyond which a perturbation does not count, pixels in 0..1",
@@ -280,6 +290,6 @@ static const struct mohs_param cw_params[] = {
     { "binary_steps", "values of c that are tried", MOHS_P_INT, AT(binary_steps), 1, 1, 100,
       NULL, NULL },
 };
-ATTACK_OPS(cw, MOHS_ATTACK_GRADIENT, create, destroy, run);
+ATTACK_OPS_COST(cw, MOHS_ATTACK_GRADIENT, create, destroy, run, passes);
 ATTACK_ITEM(cw, "the smallest L2 perturbation on pixels, by Adam (Carlini and Wagner)");
 ATTACK_PLUGIN("mohs.cw", "Carlini and Wagner", &cw_item)

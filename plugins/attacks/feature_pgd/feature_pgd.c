@@ -104,20 +104,27 @@ static mohs_status run_noise(void *self, struct mohs_victim *victim, uint64_t se
     return st;
 }
 
-static const struct mohs_attack_ops feature_pgd_ops = {
-    .size = sizeof feature_pgd_ops,
-    .flags = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC,
-    .create = create_pgd,
-    .destroy = destroy,
-    .run = run_pgd,
-};
-static const struct mohs_attack_ops feature_noise_ops = {
-    .size = sizeof feature_noise_ops,
-    .flags = MOHS_ATTACK_STOCHASTIC,
-    .create = create_noise,
-    .destroy = destroy,
-    .run = run_noise,
-};
+static void passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                   uint64_t *backward)
+{
+    const struct params *p = &((const struct feature *)self)->p;
+    (void)n_candidates;
+    ascent_passes((uint32_t)p->steps, (uint32_t)p->restarts, p->random_start, forward,
+                  backward);
+}
+
+static void no_passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                      uint64_t *backward)
+{
+    (void)self;
+    (void)n_candidates;
+    *forward = *backward = 0;
+}
+
+ATTACK_OPS_COST(feature_pgd, MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC, create_pgd, destroy,
+           run_pgd, passes);
+ATTACK_OPS_COST(feature_noise, MOHS_ATTACK_STOCHASTIC, create_noise, destroy, run_noise,
+           no_passes);
 
 static const char *const norms[] = BALL_CHOICES;
 static const char *const losses[] = LOSS_CHOICES;

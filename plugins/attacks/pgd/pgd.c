@@ -102,10 +102,19 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
     return st < 0 || p->eps == 0 ? st : ascent_run(&a, err);
 }
 
+static void passes(void *self, uint32_t n_candidates, uint64_t *forward,
+                   uint64_t *backward)
+{
+    const struct params *p = &((const struct pgd *)self)->p;
+    (void)n_candidates;
+    ascent_passes((uint32_t)p->steps, (uint32_t)p->restarts, p->random_start, forward,
+                  backward);
+}
+
 enum { FLAGS = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC }; // fgsm: loss=targeted draws
-ATTACK_OPS(pgd, FLAGS, create_pgd, destroy, run);
-ATTACK_OPS(fgsm, FLAGS, create_fgsm, destroy, run);
-ATTACK_OPS(mi_fgsm, FLAGS, create_mi_fgsm, destroy, run);
+ATTACK_OPS_COST(pgd, FLAGS, create_pgd, destroy, run, passes);
+ATTACK_OPS_COST(fgsm, FLAGS, create_fgsm, destroy, run, passes);
+ATTACK_OPS_COST(mi_fgsm, FLAGS, create_mi_fgsm, destroy, run, passes);
 
 static const char *const norms[] = BALL_CHOICES_L1;
 static const char *const losses[] = LOSS_CHOICES;
