@@ -26,3 +26,9 @@ tests_unit_test_victim_text_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_victim_text_LDADD = core/libeval.la core/libdata.la core/libresults.la \
 	core/libcache.la core/libplugin.la core/libmodel.la core/libgraph.la \
 	core/libcompute.la core/libimage.la core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_uap
+tests_unit_test_uap_SOURCES = %D%/unit/test_uap.c %D%/unit/attack_victim.c \
+	%D%/unit/attack_victim.h
+tests_unit_test_uap_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_uap_LDADD = core/libplugin.la core/libcompute.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm

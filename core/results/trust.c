@@ -8,14 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double slack = 1, slack_eps = 0.5; /* points */
+static const double slack = 1, slack_eps = 0.5, slack_spread = 2; /* points */
 
 /* An attacked cell, or with attack NULL a clean one. */
 struct look {
     const char *set, *model, *attack, *norm, *rest; /* rest: all but eps */
-    bool pixels, per_token;
+    const char *seed, *steady; /* steady: rest without restarts */
+    bool pixels, per_token, weakened; /* by a surrogate, or cut by a budget */
     const char *budget; /* of edits of texts, NULL: they stay as they are */
-    double eps, linf, l2, relative, faults;
+    double eps, restarts, linf, l2, relative, faults;
     struct hash128 hash;
     const struct result_value *value;
     size_t n_values;
@@ -88,19 +89,19 @@ static char *param(struct arena *a, const char *params, const char *name)
     return NULL;
 }
 
-/* All parameters but eps. */
-static char *without_eps(struct arena *a, const char *params)
+/* All parameters but the number `name`. */
+static char *without(struct arena *a, const char *params, const char *name)
 {
-    const char *eps = params;
-    if (strncmp(params, "eps=", 4)) {
-        eps = strstr(params, ",eps=");
-        eps = eps ? eps + 1 : NULL;
+    char *key = arena_printf(a, ",%s=", name);
+    const char *at = params;
+    if (strncmp(params, key + 1, strlen(key + 1))) {
+        at = strstr(params, key);
+        at = at ? at + 1 : NULL;
     }
-    if (!eps)
+    if (!at)
         return arena_strdup(a, params);
-    const char *end = eps + strcspn(eps, ",");
-    return arena_printf(a, "%.*s%s", (int)(eps - params), params,
-                        *end ? end + 1 : end);
+    const char *end = at + strcspn(at, ",");
+    return arena_printf(a, "%.*s%s", (int)(at - params), params, *end ? end + 1 : end);
 }
 
 static char *set_of(struct arena *a, const struct result_cell *c)
@@ -145,7 +146,10 @@ static void params_read(struct arena *a, struct look *l, const char *params)
     l->eps = eps && str_to_double(eps, &x) ? x : NAN;
     // only cw has no choice of it
     l->norm = norm ? norm : !strcmp(l->attack, "cw") ? "l2" : "linf";
-    l->rest = without_eps(a, params);
+    l->rest = without(a, params, "eps");
+    l->steady = without(a, l->rest, "restarts");
+    const char *restarts = param(a, params, "restarts");
+    l->restarts = restarts && str_to_double(restarts, &x) ? x : NAN;
     l->pixels = !tap;
     l->budget = budget_of(a, params);
     l->per_token = tap && !strchr(tap, ',') && one && (!strcmp(one, "false") ||
@@ -168,8 +172,15 @@ mohs_status trust_take(void *user, const struct result_cell *c,
     l.n_values = c->n_values;
     if (attack) {
         l.attack = arena_strdup(t->arena, attack);
+        const char *other = result_axis(c, "surrogate");
         params = provenance(c, "attack_params");
-        params_read(t->arena, &l, params ? params : "");
+        params = params ? params : "";
+        if (other)
+            params = arena_printf(t->arena, "%s,surrogate=%s", params, other);
+        params_read(t->arena, &l, params);
+        params = provenance(c, "seed");
+        l.seed = params ? arena_strdup(t->arena, params) : NULL;
+        l.weakened = other || value_of(&l, "attack_cut") > 0;
         l.linf = value_of(&l, "delta_linf_max");
         l.l2 = value_of(&l, "delta_l2_mean");
         l.relative = value_of(&l, "delta_relative_l2_max");
@@ -189,7 +200,7 @@ mohs_status trust_take(void *user, const struct result_cell *c,
     while (i < t->n &&
            !(same(t->look[i].set, l.set) && same(t->look[i].model, l.model) &&
              same(t->look[i].attack, l.attack) && same(t->look[i].rest, l.rest) &&
-             (!attack || t->look[i].eps == l.eps)))
+             same(t->look[i].seed, l.seed) && (!attack || t->look[i].eps == l.eps)))
         i++;
     if (i == t->n)
         t->look = xrealloc(t->look, ++t->n * sizeof *t->look);
@@ -279,7 +290,7 @@ static void check_eps(struct trust *t, const struct look *of)
             const struct look *a = &t->look[i], *b = &t->look[k];
             if (!a->attack || !b->attack || !one_model(a, of) || !one_model(b, of) ||
                 strcmp(a->attack, b->attack) || strcmp(a->rest, b->rest) ||
-                !(a->eps < b->eps) || isnan(a->score) || isnan(b->score))
+                !same(a->seed, b->seed) || a->weakened || b->weakened || !(a->eps < b->eps) || isnan(a->score) || isnan(b->score))
                 continue;
             n++;
             if (b->score > a->score + slack_eps) {
@@ -311,10 +322,10 @@ static void check_order(struct trust *t, const struct look *of, const char *chec
     size_t n = 0, bad = 0;
     for (size_t i = 0; i < t->n; i++) {
         const struct look *w = &t->look[i], *best = NULL;
-        if (!w->attack || !one_model(w, of) || !in_list(w->attack, weak))
+        if (!w->attack || !one_model(w, of) || !in_list(w->attack, weak) || w->weakened)
             continue;
         for (size_t k = 0; k < t->n; k++)
-            if (one_ball(&t->look[k], w) && in_list(t->look[k].attack, strong) &&
+            if (one_ball(&t->look[k], w) && !t->look[k].weakened && in_list(t->look[k].attack, strong) &&
                 (!best || t->look[k].score < best->score))
                 best = &t->look[k];
         if (!best || isnan(best->score) || isnan(w->score))
@@ -332,6 +343,59 @@ static void check_order(struct trust *t, const struct look *of, const char *chec
         finding(t, of, check, true, arena_printf(t->arena, "%s in %zu cases", good, n));
 }
 
+/* One attack in one ball on one model; `steady`: whatever its restarts. */
+static bool one_attack(const struct look *a, const struct look *b, bool steady)
+{
+    return one_model(a, b) && a->attack && b->attack && !strcmp(a->attack, b->attack) &&
+           (a->eps == b->eps || (isnan(a->eps) && isnan(b->eps))) && !isnan(a->score) &&
+           !isnan(b->score) &&
+           (steady ? !strcmp(a->steady, b->steady) : !strcmp(a->rest, b->rest));
+}
+
+/* Cells that differ in nothing but the seed: how far apart they are. */
+static void check_seeds(struct trust *t, const struct look *of)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct look *l = &t->look[i];
+        double least = l->score, most = l->score;
+        uint32_t seeds = 1;
+        bool first = one_model(l, of);
+        for (size_t k = 0; k < t->n && first; k++) {
+            const struct look *b = &t->look[k];
+            if (k == i || !one_attack(l, b, false))
+                continue;
+            first = k > i;
+            least = fmin(least, b->score);
+            most = fmax(most, b->score);
+            seeds++;
+        }
+        if (!first || seeds < 2)
+            continue;
+        bool good = most - least <= slack_spread;
+        finding(t, of, "seeds", good,
+                arena_printf(t->arena, "%s (eps %g): %.1f to %.1f over %u seeds%s", l->attack,
+                             l->eps, least, most, seeds,
+                             good ? "" : ": more restarts or steps are needed"));
+    }
+}
+
+/* More random starts of one seed leave no more, and how much less. */
+static void check_restarts(struct trust *t, const struct look *of)
+{
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < t->n; k++) {
+            const struct look *a = &t->look[i], *b = &t->look[k];
+            if (!one_model(a, of) || !one_attack(a, b, true) || !same(a->seed, b->seed) ||
+                !(a->restarts < b->restarts) || a->weakened || b->weakened)
+                continue;
+            bool good = b->score <= a->score + slack_eps;
+            finding(t, of, "restarts", good,
+                    arena_printf(t->arena, "%s (eps %g): %.1f after %g restarts, %.1f after "
+                                 "%g%s", a->attack, a->eps, a->score, a->restarts, b->score,
+                                 b->restarts, good ? "" : ": the worst does not count"));
+        }
+}
+
 static const char *const one_step[] = { "fgsm", NULL };
 static const char *const many_steps[] = { "pgd", "apgd", NULL };
 static const char *const white_box[] = { "fgsm", "pgd", "mi_fgsm", "apgd", "fab", "cw",
@@ -347,6 +411,8 @@ static void check_model(struct trust *t, const struct look *of)
     check_audit(t, of);
     check_ball(t, of);
     check_eps(t, of);
+    check_seeds(t, of);
+    check_restarts(t, of);
     check_order(t, of, "gradient", white_box, black_box,
                 "attacks with gradients are no weaker than Square",
                 "gradients are masked, or the steps too few");

@@ -8,6 +8,8 @@
  *   ball      none is larger than eps, where the norm that was measured is the
  *             one of the ball
  *   eps       a larger ball is no weaker attack
+ *   seeds     runs that differ in the seed only are within 2 points
+ *   restarts  more random starts leave no more
  *   gradient  Square, which sees no gradients, is not stronger than the
  *             gradient attacks in the same ball: else gradients are masked
  *   steps     one step (fgsm) is not stronger than many (pgd, apgd)

@@ -230,6 +230,34 @@ static void fill_clean(struct attack_victim *a, uint32_t first, uint8_t *mask)
     }
 }
 
+mohs_status av_registry(struct registry **out, struct mohs_error *err)
+{
+    static const char dir[] = BUILDDIR "/plugins/attacks";
+    const char *const dirs[] = { dir, NULL };
+    struct registry_options o = { .plugin_dirs = dirs };
+    log_threshold = LOG_ERROR; // models here miss the host's graph tables
+    return registry_open(&o, out, err);
+}
+
+mohs_status av_attack(struct registry *r, const char *id, const char *text,
+                      const struct mohs_attack_ops **ops, void **self,
+                      struct mohs_error *err)
+{
+    const struct item *it;
+    char name[64], value[128];
+    RET_IF_ERR(registry_find(r, MOHS_KIND_ATTACK, id, &it, err));
+    void *params = item_params_new(it);
+    mohs_status st = MOHS_OK;
+    for (int n; st >= 0 && sscanf(text, " %63[^=]=%127s%n", name, value, &n) == 2; text += n)
+        st = item_param_set_text(it, params, name, value, err);
+    *ops = it->item->ops;
+    *self = NULL;
+    if (st >= 0)
+        st = (*ops)->create(registry_host(r), params, self, err);
+    item_params_free(it, params);
+    return st;
+}
+
 struct attack_victim *av_new(int masked, uint32_t first, uint32_t n)
 {
     struct attack_victim *a = xcalloc(1, sizeof *a);

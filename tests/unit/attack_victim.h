@@ -12,6 +12,8 @@
 
 #include <mohs/attack.h>
 
+#include "plugin/registry.h"
+
 enum { AV_N = 5, AV_PIXELS = 36, AV_TOKENS = 4, AV_WIDTH = 5,
        AV_HIDDEN = AV_TOKENS * AV_WIDTH, AV_DIM = 6, AV_CANDIDATES = 7,
        AV_SCALE = 8, AV_SITES = 3, AV_FLOATS = AV_PIXELS + 2 * AV_HIDDEN };
@@ -25,6 +27,12 @@ struct attack_victim {
     uint32_t passes, samples; /* calls of pass(), samples in them */
     uint32_t die_at;          /* > 0: the pass of this number fails */
 };
+
+/* The built attacks, and one of them with parameters "eps=0.1 steps=4". */
+mohs_status av_registry(struct registry **out, struct mohs_error *err);
+mohs_status av_attack(struct registry *r, const char *id, const char *params,
+                      const struct mohs_attack_ops **ops, void **self,
+                      struct mohs_error *err);
 
 /* Samples first .. first + n - 1 of the AV_N; keys are theirs. */
 struct attack_victim *av_new(int masked, uint32_t first, uint32_t n);

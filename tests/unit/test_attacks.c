@@ -25,11 +25,7 @@ static struct mohs_error err = MOHS_ERROR_INIT;
 
 static void setup(void)
 {
-    static const char dir[] = BUILDDIR "/plugins/attacks";
-    const char *const dirs[] = { dir, NULL };
-    struct registry_options o = { .plugin_dirs = dirs };
-    log_threshold = LOG_ERROR; // models here miss the host's graph tables
-    OK(registry_open(&o, &reg, &err));
+    OK(av_registry(&reg, &err));
 }
 
 static void teardown(void)
@@ -42,19 +38,7 @@ static void teardown(void)
 static mohs_status make(const char *id, const char *text, const struct mohs_attack_ops **ops,
                         void **self)
 {
-    const struct item *it;
-    char name[64], value[128];
-    RET_IF_ERR(registry_find(reg, MOHS_KIND_ATTACK, id, &it, &err));
-    void *params = item_params_new(it);
-    mohs_status st = MOHS_OK;
-    for (int n; st >= 0 && sscanf(text, " %63[^=]=%127s%n", name, value, &n) == 2; text += n)
-        st = item_param_set_text(it, params, name, value, &err);
-    *ops = it->item->ops;
-    *self = NULL;
-    if (st >= 0)
-        st = (*ops)->create(registry_host(reg), params, self, &err);
-    item_params_free(it, params);
-    return st;
+    return av_attack(reg, id, text, ops, self, &err);
 }
 
 static void run(const char *id, const char *text, struct attack_victim *a, uint64_t seed)

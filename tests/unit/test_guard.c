@@ -26,12 +26,8 @@ static char path[64];
 
 static void setup(void)
 {
-    static const char dir[] = BUILDDIR "/plugins/attacks";
-    const char *const dirs[] = { dir, NULL };
-    struct registry_options o = { .plugin_dirs = dirs };
-    log_threshold = LOG_ERROR;
     snprintf(path, sizeof path, "guard-%ld.state", (long)getpid());
-    OK(registry_open(&o, &reg, &err));
+    OK(av_registry(&reg, &err));
 }
 
 static void teardown(void)
@@ -56,22 +52,15 @@ static const struct {
     { "autoattack", "eps=0.002 steps=5 targets=2 queries=6" },
     { "autoattack", "eps=0.002 steps=4 targets=2 queries=4 version=plus" },
     { "autoattack", "eps=0.1 norm=l2 steps=5 targets=2 queries=6" },
+    { "pgd", "eps=0.02 steps=6 loss=margin" },
+    { "pgd", "eps=0.02 steps=6 loss=margin early_stop=1" },
 };
 enum { N_ATTACKS = sizeof attacks / sizeof *attacks };
 
 static void *make(int i, const struct mohs_attack_ops **ops)
 {
-    const struct item *it;
-    char name[64], value[128];
-    const char *text = attacks[i].params;
-    void *self = NULL;
-    OK(registry_find(reg, MOHS_KIND_ATTACK, attacks[i].id, &it, &err));
-    void *params = item_params_new(it);
-    for (int n; sscanf(text, " %63[^=]=%127s%n", name, value, &n) == 2; text += n)
-        OK(item_param_set_text(it, params, name, value, &err));
-    *ops = it->item->ops;
-    OK((*ops)->create(registry_host(reg), params, &self, &err));
-    item_params_free(it, params);
+    void *self;
+    OK(av_attack(reg, attacks[i].id, attacks[i].params, ops, &self, &err));
     return self;
 }
 
@@ -115,6 +104,22 @@ static bool process(int attack, const char *state, uint32_t die_at, struct budge
     return st >= 0;
 }
 
+static double margin_under(const struct run *r, uint32_t i)
+{
+    struct attack_victim *a = av_new(0, 0, AV_N);
+    const float *from = r->delta;
+    struct mohs_site unused;
+    for (int k = 0; k < AV_SITES; k++) {
+        size_t n = AV_N * (size_t)a->site[k].tokens * a->site[k].width;
+        OK(a->v.site(&a->v, a->site[k].tap, &unused, &err));
+        memcpy(a->site[k].delta, from, n * sizeof *from);
+        from += n;
+    }
+    double m = av_margin(a, i);
+    av_free(a);
+    return m;
+}
+
 static const struct budget none;
 
 START_TEST(killed)
@@ -150,7 +155,7 @@ END_TEST
 START_TEST(damaged)
 {
     static struct run whole, part;
-    const int attack = N_ATTACKS - 3;
+    const int attack = N_ATTACKS - 5; // autoattack
     char *good;
     size_t n;
     unlink(path);
@@ -218,22 +223,6 @@ END_TEST
 
 /* ---- budgets ---- */
 
-static double margin_under(const struct run *r, uint32_t i)
-{
-    struct attack_victim *a = av_new(0, 0, AV_N);
-    const float *from = r->delta;
-    struct mohs_site unused;
-    for (int k = 0; k < AV_SITES; k++) {
-        size_t n = AV_N * (size_t)a->site[k].tokens * a->site[k].width;
-        OK(a->v.site(&a->v, a->site[k].tap, &unused, &err));
-        memcpy(a->site[k].delta, from, n * sizeof *from);
-        from += n;
-    }
-    double m = av_margin(a, i);
-    av_free(a);
-    return m;
-}
-
 START_TEST(queries)
 {
     static struct run whole, cut;
@@ -258,6 +247,59 @@ START_TEST(queries)
         }
         ck_assert_uint_gt(cuts, 0);
     }
+}
+END_TEST
+
+/* What the plan counts: never less than what is taken, and no more where nothing
+ * ends early. */
+START_TEST(bounds)
+{
+    static struct run whole;
+    const struct mohs_attack_ops *ops;
+    void *self = make(_i, &ops);
+    const struct mohs_attack_cost *cost = attack_extension(ops, self, MOHS_EXT_ATTACK_COST);
+    uint64_t forward, backward;
+    ck_assert_ptr_nonnull(cost);
+    cost->passes(self, AV_CANDIDATES, &forward, &backward);
+    ck_assert(process(_i, NULL, 0, none, &whole));
+    bool exact = !strstr(attacks[_i].params, "early_stop") && strcmp(attacks[_i].id, "fab") &&
+                 strcmp(attacks[_i].id, "square") && strcmp(attacks[_i].id, "autoattack");
+    for (uint32_t i = 0; i < AV_N; i++) {
+        ck_assert_uint_le(whole.count[i].forward, forward);
+        ck_assert_uint_le(whole.count[i].backward, backward);
+        if (exact) {
+            ck_assert_uint_eq(whole.count[i].forward, forward);
+            ck_assert_uint_eq(whole.count[i].backward, backward);
+        }
+    }
+    ops->destroy(self);
+}
+END_TEST
+
+/* Without early stop every sample takes all steps; with it those until it is
+ * fooled, and the outcome is the same. */
+START_TEST(early_stop)
+{
+    static struct run all, stops, at;
+    uint32_t steps = 6, saved = 0, theory = 0;
+    const int full = N_ATTACKS - 2, stop = N_ATTACKS - 1;
+    ck_assert(process(full, NULL, 0, none, &all));
+    ck_assert(process(stop, NULL, 0, none, &stops));
+    for (uint32_t i = 0; i < AV_N; i++) {
+        // the first pass after which a budget of passes leaves a fooled sample
+        uint32_t until = steps + 1;
+        for (uint32_t q = steps; q >= 1; q--) {
+            ck_assert(process(full, NULL, 0, (struct budget) { q, 0 }, &at));
+            if (margin_under(&at, i) > 0)
+                until = q;
+        }
+        ck_assert_uint_eq(stops.count[i].forward, until);
+        ck_assert_int_eq(margin_under(&all, i) > 0, margin_under(&stops, i) > 0);
+        saved += all.count[i].forward - stops.count[i].forward;
+        theory += steps + 1 - until;
+    }
+    ck_assert_uint_eq(saved, theory);
+    ck_assert_uint_gt(saved, 0);
 }
 END_TEST
 
@@ -329,6 +371,8 @@ int main(void)
     tcase_add_test(t, damaged);
     tcase_add_test(t, foreign);
     tcase_add_loop_test(t, queries, 0, N_ATTACKS);
+    tcase_add_loop_test(t, bounds, 0, N_ATTACKS);
+    tcase_add_test(t, early_stop);
     tcase_add_test(t, best_so_far);
     tcase_add_loop_test(t, seconds, 0, N_ATTACKS);
     tcase_add_loop_test(t, killed_in_budget, 0, N_ATTACKS);

@@ -30,13 +30,17 @@ static void teardown(void)
 struct with {
     const char *attack, *params; /* NULL: clean */
     double score, linf, l2, relative, out_of_range;
+    const char *seed, *surrogate;
+    double cut;
 };
 
 static void cell(struct with w)
 {
     struct result_pair axis[5] = { { "model", "net" }, { "data", "d" },
-                                   { "metric", "m" }, { "attack", w.attack } };
-    struct result_pair provenance = { "attack_params", w.params };
+                                   { "metric", "m" }, { "attack", w.attack },
+                                   { "surrogate", w.surrogate } };
+    struct result_pair provenance[] = { { "attack_params", w.params },
+                                        { "seed", w.seed } };
     struct result_value v[] = {
         { .name = "i2t_r1", .unit = "%", .direction = 1, .value = w.score },
         { .name = "delta_linf_max", .value = w.linf },
@@ -44,11 +48,13 @@ static void cell(struct with w)
         { .name = "delta_relative_l2_max", .value = w.relative },
         { .name = "audit_out_of_range", .value = w.out_of_range },
         { .name = "audit_on_padding" }, { .name = "audit_non_finite" },
+        { .name = "attack_cut", .value = w.cut },
     };
-    struct result_cell c = { .axis = axis, .n_axes = w.attack ? 4 : 3,
-                             .provenance = &provenance,
-                             .n_provenance = w.attack ? 1 : 0, .value = v,
-                             .n_values = w.attack ? 7 : 1 };
+    struct result_cell c = { .axis = axis,
+                             .n_axes = w.surrogate ? 5 : w.attack ? 4 : 3,
+                             .provenance = provenance,
+                             .n_provenance = w.seed ? 2 : w.attack ? 1 : 0, .value = v,
+                             .n_values = w.attack ? 8 : 1 };
     OK(trust_take(trust, &c, &err));
 }
 
@@ -166,6 +172,45 @@ START_TEST(orders)
 }
 END_TEST
 
+START_TEST(spread)
+{
+    struct with w = { "pgd", "eps=0.1,norm=linf,restarts=1", 40, .linf = 0.1, .seed = "0" };
+    cell(w);
+    ck_assert_ptr_null(found("seeds"));
+    w.seed = "1";
+    w.score = 41.5;
+    cell(w);
+    good("seeds", true);
+    ck_assert_ptr_nonnull(strstr(found("seeds")->text, "40.0 to 41.5 over 2 seeds"));
+    w.seed = "2";
+    w.score = 38;
+    cell(w);
+    good("seeds", false);
+    ck_assert_ptr_nonnull(strstr(found("seeds")->text, "38.0 to 41.5 over 3 seeds"));
+    ck_assert_ptr_null(found("restarts"));
+    cell((struct with) { "pgd", "eps=0.1,norm=linf,restarts=5", 37, .linf = 0.1,
+                         .seed = "2" });
+    good("restarts", true);
+    ck_assert_ptr_nonnull(strstr(found("restarts")->text, "38.0 after 1 restarts, 37.0"));
+    cell((struct with) { "pgd", "eps=0.1,norm=linf,restarts=5", 39, .linf = 0.1,
+                         .seed = "2" });
+    good("restarts", false);
+}
+END_TEST
+
+/* An attack through a surrogate, or one that was cut, accuses nobody. */
+START_TEST(weakened)
+{
+    cell((struct with) { "pgd", "eps=0.1,norm=linf", 60, .linf = 0.1, .surrogate = "x" });
+    cell((struct with) { "square", "eps=0.1,norm=linf", 30, .linf = 0.1 });
+    ck_assert_ptr_null(found("gradient"));
+    cell((struct with) { "pgd", "eps=0.1,norm=linf,steps=9", 60, .linf = 0.1, .cut = 3 });
+    ck_assert_ptr_null(found("gradient"));
+    cell((struct with) { "pgd", "eps=0.1,norm=linf", 60, .linf = 0.1 });
+    good("gradient", false);
+}
+END_TEST
+
 /* ---- samples ---- */
 
 static void put_cell(struct results *r, int64_t run, uint64_t hash, const char *attack,
@@ -232,6 +277,8 @@ int main(void)
     tcase_add_test(t, balls);
     tcase_add_test(t, larger_eps);
     tcase_add_test(t, orders);
+    tcase_add_test(t, spread);
+    tcase_add_test(t, weakened);
     tcase_add_test(t, worst_case);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
