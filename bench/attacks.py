@@ -4,9 +4,13 @@ attacks.py BUILD WEIGHTS SCENES [SAMPLES [EPS...]]
 
 Every picture of SCENES' test split has its first caption as the right one of
 all first captions. Prints, for each attack and eps (in 1/255), R@1 of both and
-the seconds. Needs torch, transformers, tokenizers, torchattacks, pillow.
+the seconds. STEPS, TARGETS and QUERIES in the environment set the same amount of
+work on both sides. torchattacks stretches Square's schedule of sizes to the
+number of queries; here it has AutoAttack's, as ours (Scheduled).
+Needs torch, transformers, tokenizers, torchattacks, pillow.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -22,13 +26,14 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import CLIPConfig, CLIPModel
 
-STEPS, QUERIES = 20, 500
+STEPS, TARGETS, QUERIES = (int(os.environ.get(k, d)) for k, d in
+                           (("STEPS", 20), ("TARGETS", 9), ("QUERIES", 500)))
 OURS = {
     "pgd": f'mohs.attack("pgd", {{ eps = eps, steps = {STEPS} }})',
     "apgd": f'mohs.attack("apgd", {{ eps = eps, steps = {STEPS} }})',
     "apgd targeted": f'mohs.attack("apgd", {{ eps = eps, steps = {STEPS}, '
-                     'loss = "dlr_targeted", early_stop = true })',
-    "fab": f'mohs.attack("fab", {{ eps = eps, steps = {STEPS}, targets = 3 }})',
+                     f'loss = "dlr_targeted", targets = {TARGETS}, early_stop = true }})',
+    "fab": f'mohs.attack("fab", {{ eps = eps, steps = {STEPS}, targets = {min(TARGETS, 3)} }})',
     "square": f'mohs.attack("square", {{ eps = eps, queries = {QUERIES} }})',
 }
 RECIPE = """
@@ -47,14 +52,23 @@ mohs.run()
 """
 
 
+class Scheduled(torchattacks.Square):
+    """The share of pixels halves at AutoAttack's queries, whatever their number."""
+
+    def p_selection(self, it):
+        after = 10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000
+        return self.p_init / 2 ** sum(it > a for a in after)
+
+
 def theirs(model, name, eps):
     kind = {
         "pgd": lambda: torchattacks.PGD(model, eps=eps, alpha=2.5 * eps / STEPS, steps=STEPS),
         "apgd": lambda: torchattacks.APGD(model, eps=eps, steps=STEPS, loss="ce"),
-        "apgd targeted": lambda: torchattacks.APGDT(model, eps=eps, steps=STEPS, n_classes=10),
-        "fab": lambda: torchattacks.FAB(model, eps=eps, steps=STEPS, n_classes=4,
-                                        multi_targeted=True),
-        "square": lambda: torchattacks.Square(model, eps=eps, n_queries=QUERIES),
+        "apgd targeted": lambda: torchattacks.APGDT(model, eps=eps, steps=STEPS,
+                                                    n_classes=TARGETS + 1),
+        "fab": lambda: torchattacks.FAB(model, eps=eps, steps=STEPS,
+                                        n_classes=min(TARGETS, 3) + 1, multi_targeted=True),
+        "square": lambda: Scheduled(model, eps=eps, n_queries=QUERIES),
     }
     return kind[name]()
 

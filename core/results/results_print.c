@@ -409,6 +409,35 @@ static void show_group(const struct cell_list *l, bool *done, size_t first,
     free(vary.v);
 }
 
+/* The threat models of the attacks, each once. */
+static void show_threats(const struct cell_list *l, struct str *out)
+{
+    struct keys seen = { 0 };
+    for (size_t i = 0; i < l->n; i++) {
+        const struct result_cell *c = &l->v[i];
+        const char *attack = results_axis(c, "attack"), *prefix = "threat_";
+        struct str s = { 0 };
+        for (size_t k = 0; attack && k < c->n_provenance; k++) {
+            const struct result_pair *p = &c->provenance[k];
+            if (!strncmp(p->key, prefix, strlen(prefix)))
+                str_addf(&s, "%s %s %s", s.n ? ";" : "", p->key + strlen(prefix), p->value);
+        }
+        size_t before = seen.n;
+        char *line = s.n ? xasprintf("threat model of %s:%s", attack, s.s) : NULL;
+        str_free(&s);
+        if (line)
+            keys_add(&seen, line);
+        if (seen.n == before) {
+            free(line);
+            continue;
+        }
+        str_addf(out, "%s%s\n", before ? "" : "\n", line);
+    }
+    for (size_t i = 0; i < seen.n; i++)
+        free((void *)seen.v[i]);
+    free(seen.v);
+}
+
 static mohs_status show_text(const struct cell_list *l, struct mohs_error *err)
 {
     struct str out = { 0 };
@@ -419,6 +448,7 @@ static mohs_status show_text(const struct cell_list *l, struct mohs_error *err)
         str_add(&out, out.n ? "\n" : "");
         show_group(l, done, i, &out);
     }
+    show_threats(l, &out);
     if (!l->n)
         str_add(&out, "no cells\n");
     mohs_status st = print_out(&out, err);

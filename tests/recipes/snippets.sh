@@ -38,7 +38,7 @@ while read -r name; do
 	grep -qF -- "$name" "$src/scripts/lua/mohs.meta.lua" || die "mohs.meta.lua lacks: $name"
 done <names.txt
 
-"$mohs" -q data emoji-scenes --out scenes --train 0 --val 0 --test 8
+"$mohs" -q data emoji-scenes --out scenes --train 0 --val 4 --test 8
 n=0
 for doc in README.md scripts/lua/README.md docs/zero_shot.md; do
 	awk -v out="snippet" '/^```lua/ { on = 1; n++; next } /^```/ { on = 0 }
