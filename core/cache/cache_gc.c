@@ -21,7 +21,8 @@
 enum {
     GC_SMALL = 4 << 20,       /* shards below are joined with neighbours */
     GC_TARGET = 64 << 20,     /* up to this size */
-    GC_STALE_S = 24 * 3600    /* a .tmp older than this was abandoned */
+    GC_STALE_S = 24 * 3600,   /* a .tmp older than this was abandoned, */
+    GC_STATE_S = 7 * GC_STALE_S /* and an attack's state untouched so long */
 };
 
 static void stat_locked(const struct cache *c, struct cache_stat *out)
@@ -286,16 +287,16 @@ out:
     return st;
 }
 
-static void remove_stale(const struct cache *c)
+static void remove_stale(const char *dir, const char *suffix, time_t age_s)
 {
     char **file = NULL;
     size_t n;
-    if (dir_list(c->dir, &file, &n, NULL) < 0)
+    if (dir_list(dir, &file, &n, NULL) < 0)
         return;
     for (size_t i = 0; i < n; i++) {
         struct stat sb;
-        char *path = str_ends(file[i], ".tmp") ? store_path(c, file[i], "") : NULL;
-        if (path && !stat(path, &sb) && time(NULL) - sb.st_mtime > GC_STALE_S)
+        char *path = str_ends(file[i], suffix) ? path_join(dir, file[i]) : NULL;
+        if (path && !stat(path, &sb) && time(NULL) - sb.st_mtime > age_s)
             unlink(path);
         free(path);
     }
@@ -314,7 +315,10 @@ static mohs_status gc_locked(struct cache *c, uint64_t max_bytes,
     mohs_status st = gc_write(&g, err);
     free(g.frame);
     free(g.rewrite);
-    remove_stale(c);
+    remove_stale(c->dir, ".tmp", GC_STALE_S);
+    char *attacks = path_join(c->dir, "attacks");
+    remove_stale(attacks, ".state", GC_STATE_S);
+    free(attacks);
     RET_IF_ERR(st);
     return reload(c, err);
 }

@@ -17,6 +17,7 @@ static const double GUESS_FLOPS_PER_UNIT = 40e9;
 struct tally {
     uint64_t forward, backward; /* samples */
     double flops;
+    bool guessed; /* an attack does not say what it takes */
 };
 
 struct model_plan {
@@ -71,7 +72,7 @@ static size_t candidate_count(const struct eval_cell *c)
 /* Passes of a sample, at most; *learning: passes of samples before any. */
 static mohs_status attack_passes(struct eval *e, const struct eval_cell *c, uint32_t tower,
                                  uint64_t *forward, uint64_t *backward, uint64_t *learning,
-                                 struct mohs_error *err)
+                                 bool *guessed, struct mohs_error *err)
 {
     const struct mohs_attack_ops *ops = c->attack.item->item->ops;
     const struct dataset *d = c->data->set, *from = c->fit ? c->fit->set : d;
@@ -89,6 +90,7 @@ static mohs_status attack_passes(struct eval *e, const struct eval_cell *c, uint
                 (uint64_t)attack_int(&c->attack, "restarts", 1);
     *forward = *backward + 1;
     *learning = 0;
+    *guessed |= !cost && !most;
     if (cost)
         cost->passes(self, (uint32_t)(tower == MOHS_TOWER_IMAGE ? candidate_count(c) : d->n_images),
                      forward, backward);
@@ -163,7 +165,8 @@ static mohs_status plan_cell(struct eval *e, size_t at, const struct model_plan 
         uint64_t n = tower == MOHS_TOWER_IMAGE ? ni : nt;
         double one = tower == MOHS_TOWER_IMAGE ? m->image_flops : m->text_flops;
         uint64_t forward, backward, learning;
-        RET_IF_ERR(attack_passes(e, c, tower, &forward, &backward, &learning, err));
+        RET_IF_ERR(attack_passes(e, c, tower, &forward, &backward, &learning,
+                                 &t->guessed, err));
         // and one to see what is left
         uint64_t ahead = n * (forward + 1) + learning, back = n * backward + learning;
         t->forward += ahead;
@@ -234,9 +237,10 @@ static void print_cell(const struct cell *c, const struct tally *t, bool stored,
         str_add_json(&b, s->data->label);
         str_add(&b, ", \"condition\": ");
         str_add_json(&b, what.s);
-        printf("%s, \"forward\": %llu, \"backward\": %llu, \"flops\": %.6g, "
-               "\"stored\": %s}%s\n", b.s, (unsigned long long)t->forward,
-               (unsigned long long)t->backward, t->flops,
+        printf("%s, \"forward\": %llu, \"backward\": %llu, \"bound\": %s, "
+               "\"flops\": %.6g, \"stored\": %s}%s\n", b.s,
+               (unsigned long long)t->forward, (unsigned long long)t->backward,
+               t->guessed ? "false" : "true", t->flops,
                stored ? "true" : "false", last ? "" : ",");
         str_free(&b);
     } else {
@@ -333,6 +337,7 @@ mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
             total.forward += t.forward;
             total.backward += t.backward;
             total.flops += t.flops;
+            total.guessed |= t.guessed;
             todo++;
         }
         print_cell(c, &t, stored, json, i + 1 == e->n_cells);
@@ -349,9 +354,10 @@ mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
                (unsigned long long)total.backward, total.flops,
                (unsigned long long)bytes, seconds);
     else
-        printf("%zu of %zu cells to compute: at most %llu forward and %llu backward "
+        printf("%zu of %zu cells to compute: %s %llu forward and %llu backward "
                "passes, %.3g Gflop, device memory %.1f MiB, about %.0f s on %s\n",
-               todo, e->n_cells, (unsigned long long)total.forward,
+               todo, e->n_cells, total.guessed ? "about" : "at most",
+               (unsigned long long)total.forward,
                (unsigned long long)total.backward, total.flops / 1e9, mib, seconds,
                compute_device(dev)->name);
     st = MOHS_OK;

@@ -88,8 +88,9 @@ echo "ok: AutoAttack killed $((n - 1)) times, resumed $(wc -l <lost.txt) times: 
 run() { # name, options of attack.lua...
 	f=$1
 	shift
-	"$mohs" -q run attack.lua "$@" --results "$f.db" >"$f.txt" 2>"$f.err" ||
+	"$mohs" -q run attack.lua "$@" --results "$f.db" >"$f.out" 2>"$f.err" ||
 		die "$f: $(cat "$f.err")"
+	sort "$f.out" >"$f.txt"
 }
 pgd="attack=pgd n=24 eps=0.75 steps=5 loss=margin"
 run full $pgd
