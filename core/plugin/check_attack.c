@@ -128,6 +128,17 @@ static mohs_status attack_run(struct check_run *c, struct attack *a,
     return st;
 }
 
+/* An attack that learns first does so from all samples. */
+static mohs_status attack_learn(struct check_run *c, struct attack *a, uint64_t seed,
+                                struct mohs_error *err)
+{
+    struct mohs_victim *all = mock_new(a->side, 0, N);
+    mohs_status st = attack_fit_whole(c->it->item->ops, a->in.self, all, seed, err);
+    scratch_reset();
+    mock_free(all);
+    return st;
+}
+
 /* Runs the attack with eps (NAN: the default) on samples [first, first + n)
  * of a side. *v is the caller's. */
 static mohs_status strike(struct check_run *c, int side, double eps,
@@ -137,9 +148,7 @@ static mohs_status strike(struct check_run *c, int side, double eps,
     struct attack a;
     *v = NULL;
     RET_IF_ERR(attack_open(c, side, eps, &a, err));
-    struct mohs_victim *all = mock_new(side, 0, N);
-    mohs_status st = attack_fit_whole(c->it->item->ops, a.in.self, all, seed, err);
-    mock_free(all);
+    mohs_status st = attack_learn(c, &a, seed, err);
     *v = mock_new(side, first, n);
     if (st >= 0)
         st = attack_run(c, &a, *v, seed, err);
@@ -475,6 +484,7 @@ static bool run_determinism(struct check_run *c)
     struct mohs_victim *fresh = must(c, side, NAN, 0, N, run_seed);
     bool ok =
         fresh &&
+        check_status(c, "fit", attack_learn(c, &a, run_seed, &err), &err) &&
         check_status(c, "run", attack_run(c, &a, x, run_seed, &err), &err) &&
         check_status(c, "run", attack_run(c, &a, between, 5, &err), &err) &&
         check_status(c, "run", attack_run(c, &a, y, run_seed, &err), &err);
