@@ -214,7 +214,7 @@ done <<'TABLE'
 2|no tap 'image.block.99'|-a feature_apgd tap=image.block.99
 2|feature_pgd: tap is empty|-a feature_pgd tap=
 2|feature_pgd: tap pixels twice|-a feature_pgd tap=pixels,pixels
-2|loss embedding is flat at the clean sample|-a pgd loss=embedding random_start=false
+2|is flat at the clean sample|-a pgd loss=embedding random_start=false
 2|early_stop needs a loss on scores|-a pgd loss=embedding early_stop=true
 2|pgd: early_stop: 'maybe' is not true or false|-a pgd early_stop=maybe
 2|apgd: dlr needs 4 candidates, there are 3|-a apgd loss=dlr_targeted
