@@ -638,7 +638,10 @@ static mohs_status stage_open(struct stage *s, struct assault *a, struct mohs_er
     s->cell.surrogate = NULL;
     uint32_t dim = encoder_info(s->cell.model->encoder)->embed_dim;
     s->image = try_calloc(d->n_images, dim * sizeof *s->image, "embeddings", err);
-    s->text = try_calloc(d->n_texts, dim * sizeof *s->text, "embeddings", err);
+    if (s->cell.prompts)
+        RET_IF_ERR(classes_fill(a->e, &s->cell, err));
+    s->text = try_calloc(cell_candidates(&s->cell), dim * sizeof *s->text, "embeddings",
+                         err);
     if (!s->image || !s->text)
         return MOHS_E_NOMEM;
     RET_IF_ERR(embed_images(a->e, &s->cell, s->image, err));

@@ -130,7 +130,10 @@ static mohs_status fit_rows(struct fit *f, const struct assault *a, struct mohs_
         return MOHS_OK;
     }
     f->image = try_calloc(d->n_images, a->dim * sizeof *f->image, "embeddings", err);
-    f->text = try_calloc(d->n_texts, a->dim * sizeof *f->text, "embeddings", err);
+    if (f->cell.prompts)
+        RET_IF_ERR(classes_fill(a->e, &f->cell, err));
+    f->text = try_calloc(cell_candidates(&f->cell), a->dim * sizeof *f->text, "embeddings",
+                         err);
     if (!f->image || !f->text)
         return MOHS_E_NOMEM;
     RET_IF_ERR(embed_images(a->e, &f->cell, f->image, err));

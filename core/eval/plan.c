@@ -63,12 +63,6 @@ static size_t text_count(const struct eval_cell *c)
     return c->prompts ? class_texts_of(c)->n_texts : c->data->set->n_texts;
 }
 
-/* What a picture may be matched with: captions or classes. */
-static size_t candidate_count(const struct eval_cell *c)
-{
-    return c->prompts ? class_texts_of(c)->n_classes : c->data->set->n_texts;
-}
-
 /* Passes of a sample, at most; *learning: passes of samples before any. */
 static mohs_status attack_passes(struct eval *e, const struct eval_cell *c, uint32_t tower,
                                  uint64_t *forward, uint64_t *backward, uint64_t *learning,
@@ -92,7 +86,7 @@ static mohs_status attack_passes(struct eval *e, const struct eval_cell *c, uint
     *learning = 0;
     *guessed |= !cost && !most;
     if (cost)
-        cost->passes(self, (uint32_t)(tower == MOHS_TOWER_IMAGE ? candidate_count(c) : d->n_images),
+        cost->passes(self, (uint32_t)(tower == MOHS_TOWER_IMAGE ? cell_candidates(c) : d->n_images),
                      forward, backward);
     if (fit) {
         uint64_t n = tower == MOHS_TOWER_IMAGE ? from->n_images : from->n_texts;
