@@ -379,7 +379,7 @@ size_t eval_count(const struct eval *e)
 
 /* ---- storing ---- */
 
-enum { PAIRS_MAX = 48 };
+enum { PAIRS_MAX = 64 };
 
 struct pairs {
     struct result_pair v[PAIRS_MAX];
@@ -466,6 +466,30 @@ static void model_provenance(struct arena *a, const struct eval_cell *s,
     hex_pair(a, p, "preprocess_hash", preprocess_hash(pre));
 }
 
+static void attack_provenance(struct arena *a, const struct eval_cell *s,
+                              struct pairs *p)
+{
+    struct result_pair threat[THREAT_MAX];
+    if (!s->attack.item)
+        return;
+    struct encoder *enc = s->model->encoder;
+    struct encoder *seen = s->surrogate ? s->surrogate->encoder : enc;
+    const struct preprocess *pre = encoder_preprocess(seen);
+    size_t n = threat_pairs(a, &s->attack, pre, threat);
+    for (size_t i = 0; i < n; i++)
+        pair(p, threat[i].key, threat[i].value);
+    if (s->surrogate) {
+        hex_pair(a, p, "surrogate_hash", encoder_hash(seen));
+        hex_pair(a, p, "surrogate_preprocess_hash", preprocess_hash(pre));
+        pair(p, "surrogate_pixels",
+             geometry_name(geometry_of(pre, encoder_preprocess(enc))));
+    }
+    if (s->fit)
+        hex_pair(a, p, "fit_hash", s->fit->set->hash);
+    if (s->attack.budget.max_seconds > 0)
+        pair(p, "reproducible", "no: max_seconds depends on the machine");
+}
+
 static void provenance_of(const struct eval *e, struct arena *a,
                           const struct cell *c, struct pairs *p)
 {
@@ -492,25 +516,7 @@ static void provenance_of(const struct eval *e, struct arena *a,
     item_pairs(a, p, "corruption", &s->corruption);
     item_pairs(a, p, "attack", &s->attack);
     item_pairs(a, p, "metric", &s->metric);
-    if (s->attack.item) {
-        struct result_pair threat[THREAT_MAX];
-        struct encoder *seen = s->surrogate ? s->surrogate->encoder : enc;
-        size_t n = threat_pairs(a, &s->attack, encoder_preprocess(seen), threat);
-        for (size_t i = 0; i < n; i++)
-            pair(p, threat[i].key, threat[i].value);
-    }
-    if (s->surrogate) {
-        struct encoder *other = s->surrogate->encoder;
-        hex_pair(a, p, "surrogate_hash", encoder_hash(other));
-        hex_pair(a, p, "surrogate_preprocess_hash",
-                 preprocess_hash(encoder_preprocess(other)));
-        pair(p, "surrogate_pixels",
-             geometry_name(geometry_of(encoder_preprocess(other), pre)));
-    }
-    if (s->fit)
-        hex_pair(a, p, "fit_hash", s->fit->set->hash);
-    if (s->attack.budget.max_seconds > 0)
-        pair(p, "reproducible", "no: max_seconds depends on the machine");
+    attack_provenance(a, s, p);
     pair(p, "seed", arena_printf(a, "%llu", (unsigned long long)e->o.seed));
     pair(p, "bootstrap", arena_printf(a, "%u", e->o.bootstrap));
     if (registry_compute(e->registry, &dev, NULL) >= 0) {

@@ -84,7 +84,9 @@ static mohs_status attack_passes(struct eval *e, const struct eval_cell *c, uint
                 (uint64_t)attack_int(&c->attack, "restarts", 1);
     *forward = *backward + 1;
     *learning = 0;
-    *guessed |= !cost && !most;
+    int32_t edits;
+    // attacks on texts: see text_trials()
+    *guessed |= !cost && !most && !attack_budget(&c->attack, &edits);
     if (cost)
         cost->passes(self, (uint32_t)(tower == MOHS_TOWER_IMAGE ? cell_candidates(c) : d->n_images),
                      forward, backward);
@@ -147,7 +149,7 @@ static mohs_status plan_cell(struct eval *e, size_t at, const struct model_plan 
     uint64_t nt = prompts_known(e, at) ? 0 : text_count(c);
     memset(t, 0, sizeof *t);
     if (!c->model->encoder)
-        return;
+        return MOHS_OK;
     t->forward = ni + nt;
     t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
     if (!c->attack.item)
