@@ -36,15 +36,17 @@ def save(name, where):
 def main(name, batch=1, runs=5):
     model, size = make(name)
     x = torch.randn(batch, 3, size, size)
-    times = []
+    times, used = [], []
     with torch.inference_mode():
         for i in range(runs + 1):
-            t0 = time.time()
+            t0, c0 = time.time(), time.process_time()
             model(x)
             if i:
                 times.append(time.time() - t0)
+                used.append(time.process_time() - c0)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads: forward "
-          f"batch {batch}: {batch / statistics.median(times):7.2f} images/s")
+          f"batch {batch}: {batch / statistics.median(times):7.2f} images/s, "
+          f"{statistics.median(used) / batch:8.5f} cpu-s/image")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,17 @@ while [ "$i" -lt "$rounds" ]; do
         sed 's/^/torch /' >> "$out"
     i=$((i + 1))
 done
-median() {
-    awk -v s="$1" '$1 == s {
-        for (f = 1; f < NF; f++) if ($(f + 1) ~ /^images/) print $f }' "$out" |
+median() { # side, unit
+    awk -v s="$1" -v u="$2" '$1 == s {
+        for (f = 1; f < NF; f++) if (index($(f + 1), u) == 1) print $f }' "$out" |
         sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
-a=$(median ours) b=$(median torch)
+ratio() {
+    awk "BEGIN { printf \"%.2f\", $1 / $2 }"
+}
+a=$(median ours images) b=$(median torch images)
 grep -h '^ours' "$out" | tail -n 1
-echo "$name batch $batch: $a images/s, PyTorch $b," \
-    "ratio $(awk "BEGIN { printf \"%.2f\", $a / $b }")"
+echo "$name batch $batch: $a images/s, PyTorch $b, ratio $(ratio "$a" "$b")"
+a=$(median ours cpu-s) b=$(median torch cpu-s)
+echo "$name batch $batch: $a cpu-s an image, PyTorch $b," \
+    "PyTorch / ours $(ratio "$b" "$a")"

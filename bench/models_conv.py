@@ -72,9 +72,7 @@ def open_clip_case(where, name):
     save_file({k: v.contiguous() for k, v in model.state_dict().items()},
               where / "model/open_clip_model.safetensors")
     (where / "model/open_clip_config.json").write_text(json.dumps(dict(
-        model_cfg=config, preprocess_cfg=dict(
-            mean=open_clip.OPENAI_DATASET_MEAN,
-            std=open_clip.OPENAI_DATASET_STD))))
+        model_cfg=config, preprocess_cfg=model.visual.preprocess_cfg)))
     tok = write_tokenizer(where / "model")
     preprocess = open_clip.image_transform(
         size, is_train=False, mean=open_clip.OPENAI_DATASET_MEAN,
