@@ -61,7 +61,10 @@ for row in saturate synonym 'square eps' feature_noise; do
 	grep -q "$row" arms.txt || die "no $row: $(cat arms.txt)"
 done
 "$mohs" results compare arms.db --against matched --bootstrap 50 >compare.txt
-grep -q '^pixels  *corruptions  *145  *1 ' compare.txt || die "compare: $(head -5 compare.txt)"
+grep -q '^pixels  *corruptions  *125  *1 ' compare.txt || die "compare: $(head -5 compare.txt)"
+grep -q '^pixels  *RR held out  *20  *1 ' compare.txt || die "families: $(cat compare.txt)"
+"$mohs" results compare arms.db --against matched --bootstrap 50 --svg arms.svg
+grep -q '^<svg .*RR held out.*</svg>$' arms.svg || die "plot: $(head -c 200 arms.svg)"
 grep -q '^text  *attacks  *5  *1 ' compare.txt || die "compare: $(cat compare.txt)"
 "$mohs" results compare arms.db --against matched --bootstrap 50 --json |
 	grep -q '"arm":"noise","against":"matched","condition":"clean","cells":1' || die "compare --json"
