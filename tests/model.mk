@@ -60,3 +60,4 @@ tests_fuzz_fuzz_token_files_LDADD = core/libmodel.la core/libimage.la \
 EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer \
 	tests/fuzz/corpus/token_files
 EXTRA_DIST += docs/models.md docs/clip.md docs/attacks.md docs/inputs.md
+EXTRA_DIST += docs/study.md docs/study_matched.svg docs/study_noise.svg
