@@ -154,7 +154,8 @@ static void fill_info(struct compute *c, const struct probed *p)
     };
     cl_device_fp_config fp = 0;
     clGetDeviceInfo(c->dev, CL_DEVICE_SINGLE_FP_CONFIG, sizeof fp, &fp, NULL);
-    snprintf(c->build_flags, sizeof c->build_flags, "-cl-std=CL1.2%s",
+    // -w: PoCL prints "N warnings generated." from inside clBuildProgram
+    snprintf(c->build_flags, sizeof c->build_flags, "-w -cl-std=CL1.2%s",
              fp & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ?
                  " -cl-fp32-correctly-rounded-divide-sqrt" : "");
     struct hasher *h = hasher_new();
