@@ -12,7 +12,7 @@ bench_gemm_LDADD = core/libcompute.la core/libbase.la $(DL_LIBS) -lpthread -lm
 bench_bench_graph_SOURCES = %D%/bench_graph.c
 bench_bench_graph_LDADD = core/libgraph.la core/libcompute.la core/libbase.la \
 	-lpthread -lm
-EXTRA_DIST += bench/bench_graph.py
+EXTRA_DIST += bench/bench_graph.py bench/vit.sh
 
 # Whole training steps; bench/train_step.py is the same in PyTorch.
 bench_train_step_SOURCES = %D%/train_step.c

@@ -163,8 +163,11 @@ static int l_model(lua_State *L)
     push_settings(L, 2, settings);
     const char *weights = field_string(L, 2, "weights", NULL);
     const char *label = field_string(L, 2, "label", NULL);
-    if (!weights)
+    if (!weights) { // a field that was meant to be it says so first
+        static const char *const known[] = { "weights", "label", NULL };
+        check_fields(L, 2, "model", known);
         return luaL_error(L, "model: field 'weights' is needed");
+    }
     weights = push_path(L, weights, true);
     struct eval_model **u = lua_newuserdatauv(L, sizeof *u, 0);
     if (eval_add_model(host_of(L)->eval, id, weights, label, settings, u,

@@ -53,6 +53,14 @@ static void adversary(uint32_t start)
     t.o.attack.ramp = 2;
 }
 
+/* Trains t.o; how many steps that took. */
+static uint32_t steps_of(const char *name)
+{
+    struct train_result r = tiny_train(&t, name);
+    free(r.curve);
+    return r.steps;
+}
+
 static void stop_at_3(void *user, const struct train_progress *p)
 {
     (void)user;
@@ -249,6 +257,7 @@ START_TEST(fare)
     struct train_result whole = tiny_train(&t, "whole.safetensors");
     ck_assert_msg(whole.loss > 0.01, "the adversary moves embeddings by %g only",
                   whole.loss);
+    free(whole.curve);
     t.o.checkpoint_every = 2;
     t.o.progress = stop_at_3;
     t.o.out = tiny_path(&t, "halves.safetensors");
@@ -256,7 +265,7 @@ START_TEST(fare)
     ck_assert_int_eq(train_run(t.registry, &t.o, &r, &err), MOHS_E_CANCELLED);
     interrupted = 0;
     t.o.progress = NULL;
-    ck_assert_uint_eq(tiny_train(&t, "halves.safetensors").steps, 2);
+    ck_assert_uint_eq(steps_of("halves.safetensors"), 2);
     same_file("whole.safetensors", "halves.safetensors", true);
     struct mohs_weights *from, *to;
     OK(weights_open(t.o.init, &from, &err));
@@ -306,17 +315,17 @@ END_TEST
 START_TEST(forks)
 {
     adversary(3);
-    tiny_train(&t, "alone.safetensors");
+    ck_assert_uint_eq(steps_of("alone.safetensors"), 5);
     struct train_attack attack = t.o.attack;
     t.o.fork = 3;
     t.o.attack.kind = ADVERSARY_NONE;
-    ck_assert_uint_eq(tiny_train(&t, "clean.safetensors").steps, 5);
+    ck_assert_uint_eq(steps_of("clean.safetensors"), 5);
     t.o.attack = attack;
-    ck_assert_uint_eq(tiny_train(&t, "forked.safetensors").steps, 2);
+    ck_assert_uint_eq(steps_of("forked.safetensors"), 2);
     same_file("alone.safetensors", "forked.safetensors", true);
     same_file("alone.safetensors", "clean.safetensors", false);
     t.o.seed++; // shares nothing
-    ck_assert_uint_eq(tiny_train(&t, "other.safetensors").steps, 5);
+    ck_assert_uint_eq(steps_of("other.safetensors"), 5);
     t.o.attack.start = 2;
     t.o.out = tiny_path(&t, "late.safetensors");
     struct train_result r;
