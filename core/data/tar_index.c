@@ -143,7 +143,7 @@ static char *index_path(const char *tar)
     char name[33 + 4], *real = realpath(tar, NULL);
     const char *key = real ? real : tar;
     hash_hex(hash_bytes(key, strlen(key)), name);
-    strcat(name, ".tar");
+    memcpy(name + 32, ".tar", 5);
     char *dir = path_join(cache_dir(), "index");
     dir_make(dir, NULL);
     char *path = path_join(dir, name);

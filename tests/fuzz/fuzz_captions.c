@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         dataset_free(d);
     unlink(path);
     close(fd);
-    strcpy(strrchr(path, '-') + 1, "XXXXXX");
+    memcpy(strrchr(path, '-') + 1, "XXXXXX", 6);
     fd = -1;
     return 0;
 }

@@ -50,7 +50,7 @@ static int find_candidates(const struct edits *e, const char *s, struct word *w)
         return 0;
     for (size_t i = 0; i < found.n && w->n_candidates < e->top_k; i++)
         if (!strchr(found.word[i], ' '))
-            strcpy(w->candidate[w->n_candidates++], found.word[i]);
+            memcpy(w->candidate[w->n_candidates++], found.word[i], WORDNET_WORD);
     w->letters_from = found.from;
     w->letters_to = found.to;
     return 1;
