@@ -5,7 +5,7 @@ attacks.py BUILD WEIGHTS SCENES [SAMPLES [EPS...]]
 Every picture of SCENES' test split has its first caption as the right one of
 all first captions. Prints, for each attack and eps (in 1/255), R@1 of both and
 the seconds. STEPS, TARGETS and QUERIES in the environment set the same amount of
-work on both sides. torchattacks stretches Square's schedule of sizes to the
+work on both sides, ATTACKS the attacks ("square,apgd targeted"; all of them without). torchattacks stretches Square's schedule of sizes to the
 number of queries; here it has AutoAttack's, as ours (Scheduled).
 Needs torch, transformers, tokenizers, torchattacks, pillow.
 """
@@ -36,6 +36,7 @@ OURS = {
     "fab": f'mohs.attack("fab", {{ eps = eps, steps = {STEPS}, targets = {min(TARGETS, 3)} }})',
     "square": f'mohs.attack("square", {{ eps = eps, queries = {QUERIES} }})',
 }
+OURS = {n: OURS[n] for n in os.environ.get("ATTACKS", ",".join(OURS)).split(",")}
 RECIPE = """
 local mohs = require "mohs"
 local data = mohs.data.coco { images = %s, captions = "one.json" }
