@@ -32,3 +32,7 @@ tests_unit_test_uap_SOURCES = %D%/unit/test_uap.c %D%/unit/attack_victim.c \
 tests_unit_test_uap_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_uap_LDADD = core/libplugin.la core/libcompute.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_victim_gradient
+tests_unit_test_victim_gradient_SOURCES = %D%/unit/test_victim_gradient.c
+tests_unit_test_victim_gradient_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_victim_gradient_LDADD = $(tests_unit_test_victim_text_LDADD)

@@ -18,7 +18,7 @@ tests_unit_test_plugin_params_LDADD = $(PLUGIN_TEST_LDADD)
 # Modules that nobody installs: libtool builds a .so only for an -rpath.
 TEST_MODULE = -module -avoid-version -shared -rpath /nowhere $(SAN_CFLAGS)
 check_LTLIBRARIES += tests/plugins/good/good.la \
-	tests/plugins/depth/depth.la \
+	tests/plugins/blunt/blunt.la tests/plugins/depth/depth.la \
 	tests/plugins/faulty/faulty.la tests/plugins/device/device.la \
 	tests/plugins/faulty_model/faulty_model.la tests/plugins/bad/bad_abi.la \
 	tests/plugins/bad/bad_entry.la tests/plugins/bad/bad_init.la \
@@ -29,6 +29,8 @@ check_LTLIBRARIES += tests/plugins/good/good.la \
 BAD_SOURCE = %D%/plugins/bad.c
 tests_plugins_good_good_la_SOURCES = %D%/plugins/good.c
 tests_plugins_good_good_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_blunt_blunt_la_SOURCES = %D%/plugins/blunt.c
+tests_plugins_blunt_blunt_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_depth_depth_la_SOURCES = %D%/plugins/depth.c
 tests_plugins_depth_depth_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_device_device_la_SOURCES = %D%/plugins/device.c

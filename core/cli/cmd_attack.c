@@ -288,6 +288,7 @@ static mohs_status side_open(const struct job *j, struct victim_options *o,
     o->n = j->n;
     o->key = j->key;
     o->positive_first = j->first;
+    o->attack = j->attack;
     RET_IF_ERR(victim_new(o, &out->v, err));
     return guard_new(out->v, &go, &out->guard, err);
 }

@@ -244,6 +244,17 @@ const char *attack_budget(const struct eval_item *attack, int32_t *most)
     return NULL;
 }
 
+bool attack_needs_gradient(const struct eval_item *attack, uint32_t tower)
+{
+    int32_t most;
+    const char *unit = attack_budget(attack, &most);
+    if (!(flags_of(attack) & MOHS_ATTACK_GRADIENT))
+        return false;
+    // of words and characters a joint attack asks the outputs only
+    return !attacks_pairs(attack) || tower == MOHS_TOWER_IMAGE ||
+           (unit && !strcmp(unit, "tokens"));
+}
+
 static bool over_budget(const struct eval_item *attack, const struct victim_audit *u)
 {
     int32_t most;
@@ -456,6 +467,7 @@ mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
         .positive_first = ch->first,
         .positive = ch->positive,
         .pair = pair,
+        .attack = a->c->attack.item->item->id,
     };
     RET_IF_ERR(victim_new(&o, &ch->v, err));
     return chunk_guard(a, ch, o.candidate, err);

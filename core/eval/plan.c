@@ -247,35 +247,44 @@ static void print_cell(const struct cell *c, const struct tally *t, bool stored,
     str_free(&what);
 }
 
-/* Device bytes of the most demanding attack: its graph and the candidates. */
+/* Device bytes of a cell's attack on one tower: its graph and candidates. */
+static mohs_status side_bytes(const struct eval_cell *c, uint32_t tower, uint64_t *out,
+                              struct mohs_error *err)
+{
+    const struct eval_model *seen = c->surrogate ? c->surrogate : c->model;
+    uint32_t ni = (uint32_t)c->data->set->n_images, nt = (uint32_t)cell_candidates(c);
+    bool images = tower == MOHS_TOWER_IMAGE;
+    uint32_t n = images ? ni : nt;
+    struct victim_options o = { .encoder = seen->encoder,
+                                .tower = tower,
+                                .n = n < ATTACK_CHUNK ? n : ATTACK_CHUNK,
+                                .n_candidates = images ? nt : ni,
+                                .attack = c->attack.item->item->id };
+    char *list = attack_taps(&c->attack, tower), *save = NULL;
+    const char *tap[16];
+    size_t n_taps = 0;
+    for (char *p = strtok_r(list, ",", &save); p && n_taps < 16;
+         p = strtok_r(NULL, ",", &save))
+        tap[n_taps++] = p;
+    struct graph_cost cost = { .arena_bytes = 0 };
+    mohs_status st = MOHS_OK;
+    if (n_taps)
+        st = victim_cost(&o, attack_needs_gradient(&c->attack, tower), tap, n_taps, &cost,
+                         err);
+    free(list);
+    *out = cost.arena_bytes + cost.packed_bytes + cost.scratch_bytes;
+    return st;
+}
+
 static mohs_status attack_bytes(const struct eval *e, uint64_t *out,
                                 struct mohs_error *err)
 {
     *out = 0;
     for (size_t i = 0; i < e->n_cells; i++) {
         const struct eval_cell *c = &e->cell[i].spec;
-        uint32_t ni = (uint32_t)c->data->set->n_images;
-        uint32_t nt = (uint32_t)cell_candidates(c);
-        if (!c->attack.item)
-            continue;
-        for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t++) {
-            char *list = attack_taps(&c->attack, t), *save = NULL;
-            const char *tap[16];
-            size_t n = 0;
-            for (char *p = strtok_r(list, ",", &save); p && n < 16;
-                 p = strtok_r(NULL, ",", &save))
-                tap[n++] = p;
-            uint32_t samples = t == MOHS_TOWER_IMAGE ? ni : nt;
-            struct graph_cost cost = { .arena_bytes = 0 };
-            mohs_status st = n ? victim_cost(c->model->encoder, t,
-                                             samples < ATTACK_CHUNK ? samples
-                                                                    : ATTACK_CHUNK,
-                                             t == MOHS_TOWER_IMAGE ? nt : ni, tap, n,
-                                             &cost, err)
-                               : MOHS_OK;
-            free(list);
-            RET_IF_ERR(st);
-            uint64_t b = cost.arena_bytes + cost.packed_bytes + cost.scratch_bytes;
+        for (uint32_t t = MOHS_TOWER_IMAGE; c->attack.item && t <= MOHS_TOWER_TEXT; t++) {
+            uint64_t b;
+            RET_IF_ERR(side_bytes(c, t, &b, err));
             *out = b > *out ? b : *out;
         }
     }

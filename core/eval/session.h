@@ -175,6 +175,8 @@ bool attacks_texts(const struct eval_item *attack);
  * the budget: max_words, max_tokens, max_chars, or max_edits in what the choice
  * `unit` says. NULL: there is none. */
 const char *attack_budget(const struct eval_item *attack, int32_t *most);
+/* Whether it surely asks for gradients at this tower's taps. */
+bool attack_needs_gradient(const struct eval_item *attack, uint32_t tower);
 /* The whole number parameter `name`, or def. */
 int32_t attack_int(const struct eval_item *attack, const char *name, int32_t def);
 

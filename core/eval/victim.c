@@ -156,6 +156,42 @@ struct build {
     bool gradient;
 };
 
+/* err says why. */
+static mohs_status no_gradient(const struct victim *v, const char *taps,
+                               struct mohs_error *err)
+{
+    return err_prefix(err, MOHS_E_UNSUPPORTED,
+                      "%s: needs the gradient by %s, which %s does not give",
+                      v->o.attack ? v->o.attack : "victim", taps,
+                      encoder_path(v->o.encoder));
+}
+
+/* The gradients by the deltas of a seed at the output. */
+static mohs_status add_gradients(struct victim *v, struct engine *g, uint32_t batch,
+                                 struct mohs_error *err)
+{
+    struct graph *gr = g->t.graph;
+    uint32_t dims[] = { batch, g->columns };
+    struct str taps = { 0 };
+    for (size_t i = 0; i < v->n_sites; i++)
+        str_addf(&taps, i ? ", %s" : "%s", v->name[i]);
+    graph_stage(gr, 1);
+    g->seed = graph_input(gr, "seed", MOHS_F32, 2, dims);
+    mohs_status st = graph_grad(gr, g->out, g->seed, g->delta, v->n_sites, g->grad, err);
+    if (st == MOHS_E_UNSUPPORTED)
+        st = no_gradient(v, taps.s, err);
+    for (size_t i = 0; i < v->n_sites && st >= 0; i++) {
+        if (g->grad[i]) {
+            graph_output(gr, g->grad[i]);
+        } else {
+            mohs_fail(err, MOHS_E_UNSUPPORTED, "none flows there");
+            st = no_gradient(v, v->name[i], err);
+        }
+    }
+    str_free(&taps);
+    return st;
+}
+
 static mohs_status engine_build(const struct build *b, uint32_t batch,
                                 struct engine *out, struct graph_cost *cost,
                                 struct mohs_error *err)
@@ -182,15 +218,8 @@ static mohs_status engine_build(const struct build *b, uint32_t batch,
     graph_output(gr, g.out);
     for (size_t i = 0; i < v->n_sites; i++)
         g.delta[i] = graph_find_delta(gr, v->name[i]);
-    if (b->gradient && v->n_sites) {
-        uint32_t dims[] = { batch, g.columns };
-        graph_stage(gr, 1);
-        g.seed = graph_input(gr, "seed", MOHS_F32, 2, dims);
-        OUT_IF_ERR(graph_grad(gr, g.out, g.seed, g.delta, v->n_sites, g.grad, err));
-        for (size_t i = 0; i < v->n_sites; i++)
-            if (g.grad[i])
-                graph_output(gr, g.grad[i]);
-    }
+    if (b->gradient && v->n_sites)
+        OUT_IF_ERR(add_gradients(v, &g, batch, err));
     OUT_IF_ERR(graph_status(gr, err));
     OUT_IF_ERR(graph_plan(gr, cost, err));
     *out = g;
@@ -211,26 +240,25 @@ static mohs_status engine_bytes(void *user, uint32_t batch, uint64_t *bytes,
     return MOHS_OK;
 }
 
-mohs_status victim_cost(struct encoder *e, uint32_t tower, uint32_t n,
-                        uint32_t n_candidates, const char *const *taps,
-                        size_t n_taps, struct graph_cost *out,
-                        struct mohs_error *err)
+mohs_status victim_cost(const struct victim_options *o, bool gradient,
+                        const char *const *taps, size_t n_taps,
+                        struct graph_cost *out, struct mohs_error *err)
 {
-    const struct mohs_model_info *info = encoder_info(e);
-    struct victim v = { .o = { .encoder = e, .tower = tower, .n = n,
-                               .n_candidates = n_candidates },
-                        .context = tower == MOHS_TOWER_TEXT ? info->context_length : 0 };
-    float *none = try_calloc(n_candidates, info->embed_dim * sizeof *none, "candidates",
-                             err);
-    struct build b = { &v, MOHS_OUT_SCORES, true };
+    const struct mohs_model_info *info = encoder_info(o->encoder);
+    struct victim v = { .o = *o,
+                        .context = o->tower == MOHS_TOWER_TEXT ? info->context_length
+                                                               : 0 };
+    float *none = try_calloc(o->n_candidates, info->embed_dim * sizeof *none,
+                             "candidates", err);
+    struct build b = { &v, MOHS_OUT_SCORES, gradient };
     struct engine g = { .columns = 0 };
     if (!none)
         return MOHS_E_NOMEM;
     v.o.candidate = none;
     for (; v.n_sites < n_taps && v.n_sites < SITES_MAX; v.n_sites++)
         v.name[v.n_sites] = (char *)taps[v.n_sites];
-    mohs_status st = engine_build(&b, encoder_micro_batch(e, n, engine_bytes, &b), &g, out,
-                                  err);
+    uint32_t batch = encoder_micro_batch(o->encoder, o->n, engine_bytes, &b);
+    mohs_status st = engine_build(&b, batch, &g, out, err);
     engine_drop(&g);
     free(none);
     return st;
@@ -323,15 +351,9 @@ static mohs_status get_gradients(struct victim *v, struct stage *s, uint32_t m,
     struct engine *g = &v->engine;
     for (size_t i = 0; i < v->n_sites; i++) {
         size_t c = (size_t)v->site[i].tokens * v->site[i].width;
-        if (g->grad[i])
-            RET_IF_ERR(tensor_read(g->grad[i], s->site, err));
-        for (uint32_t j = 0; j < m; j++) {
-            float *to = v->site[i].grad + sample[j] * c;
-            if (g->grad[i])
-                memcpy(to, s->site + j * c, c * sizeof(float));
-            else
-                memset(to, 0, c * sizeof(float));
-        }
+        RET_IF_ERR(tensor_read(g->grad[i], s->site, err));
+        for (uint32_t j = 0; j < m; j++)
+            memcpy(v->site[i].grad + sample[j] * c, s->site + j * c, c * sizeof(float));
     }
     return MOHS_OK;
 }

@@ -26,6 +26,7 @@ struct victim_options {
     uint32_t n_candidates;
     const uint32_t *positive_first, *positive;
     const struct mohs_victim_pair *pair; /* NULL, or the images' captions */
+    const char *attack; /* who asks, for errors; NULL: nobody */
 };
 
 /* Borrowed arrays must outlive the victim. */
@@ -52,12 +53,12 @@ void victim_audit(struct mohs_victim *v, uint32_t sample,
                   struct victim_audit *out);
 /* The sample's text as it is now; samples are texts. Borrowed. */
 const char *victim_text(const struct mohs_victim *v, uint32_t sample);
-/* What one micro-batch of an attack on n samples takes; taps: "pixels" or
- * others, n_taps of them. */
-mohs_status victim_cost(struct encoder *e, uint32_t tower, uint32_t n,
-                        uint32_t n_candidates, const char *const *taps,
-                        size_t n_taps, struct graph_cost *out,
-                        struct mohs_error *err);
+/* What one micro-batch of an attack takes; of o: the encoder, the tower, n,
+ * n_candidates and the attack. taps: "pixels" or others. MOHS_E_UNSUPPORTED
+ * when there is no gradient and one is asked for. */
+mohs_status victim_cost(const struct victim_options *o, bool gradient,
+                        const char *const *taps, size_t n_taps,
+                        struct graph_cost *out, struct mohs_error *err);
 /* Open sites, in the order they were opened; NULL past the end. */
 const struct mohs_site *victim_site(struct mohs_victim *v, size_t i);
 
