@@ -182,7 +182,8 @@ mohs_status jpeg_decode(struct decoding *d, struct mohs_error *err)
     mohs_status st;
     reader_init(r, d);
     if (setjmp(r->bail))
-        st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", d->name, r->text);
+        st = mohs_fail(err, MOHS_E_FORMAT, "%s: damaged JPEG: %s", d->name,
+                       r->text);
     else
         st = read_picture(r, d, err);
     jpeg_destroy_decompress(&r->jpeg);

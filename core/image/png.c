@@ -49,9 +49,25 @@ static void on_read(png_structp png, png_bytep to, size_t n)
 {
     struct reader *r = png_get_io_ptr(png);
     if (n > r->d->n - r->at)
-        png_error(png, "truncated PNG");
+        png_error(png, "truncated");
     memcpy(to, r->d->data + r->at, n);
     r->at += n;
+}
+
+/* The size that the first chunk, IHDR, claims against the limit: before libpng
+ * reads on and stumbles over something that matters less. */
+static mohs_status check_claim(const struct decoding *d, struct mohs_error *err)
+{
+    if (d->n < 24)
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: damaged PNG: truncated",
+                         d->name);
+    uint32_t width = png_get_uint_32(d->data + 16);
+    uint32_t height = png_get_uint_32(d->data + 20);
+    if ((uint64_t)width * height > IMAGE_MAX_PIXELS)
+        return mohs_fail(err, MOHS_E_FORMAT,
+                         "%s: size %u x %u exceeds the limit of %d pixels",
+                         d->name, width, height, IMAGE_MAX_PIXELS);
+    return MOHS_OK;
 }
 
 static void read_header(struct reader *r)
@@ -65,16 +81,11 @@ static void read_header(struct reader *r)
                  NULL, NULL, NULL);
 }
 
-/* Size against the limit and against what the file can hold, before anything
- * is allocated. */
+/* Size against what the file can hold, before anything is allocated. */
 static mohs_status check_size(const struct reader *r, struct mohs_error *err)
 {
     const struct decoding *d = r->d;
     uint64_t pixels = (uint64_t)r->width * r->height;
-    if (pixels > IMAGE_MAX_PIXELS)
-        return mohs_fail(err, MOHS_E_FORMAT,
-                         "%s: size %u x %u exceeds the limit of %d pixels",
-                         d->name, r->width, r->height, IMAGE_MAX_PIXELS);
     uint64_t bits = png_get_channels(r->png, r->info) * (uint64_t)r->depth;
     if (pixels * bits / 8 / DEFLATE_MAX_RATIO > d->n)
         return mohs_fail(err, MOHS_E_FORMAT,
@@ -167,6 +178,7 @@ static mohs_status reader_open(struct reader *r, const struct decoding *d,
                                struct mohs_error *err)
 {
     r->d = d;
+    RET_IF_ERR(check_claim(d, err));
     r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error,
                                     on_warning);
     r->info = r->png ? png_create_info_struct(r->png) : NULL;
@@ -190,7 +202,8 @@ mohs_status png_decode(struct decoding *d, struct mohs_error *err)
     mohs_status st = reader_open(r, d, err);
     if (st >= 0) {
         if (setjmp(png_jmpbuf(r->png)))
-            st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", d->name, r->text);
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: damaged PNG: %s", d->name,
+                           r->text);
         else
             st = read_picture(r, d, err);
     }
@@ -229,7 +242,8 @@ mohs_status image_decode_png16(const void *data, size_t n, const char *name,
     mohs_status st = reader_open(r, &d, err);
     if (st >= 0) {
         if (setjmp(png_jmpbuf(r->png)))
-            st = mohs_fail(err, MOHS_E_FORMAT, "%s: %s", name, r->text);
+            st = mohs_fail(err, MOHS_E_FORMAT, "%s: damaged PNG: %s", name,
+                           r->text);
         else
             st = read_grey16(r, err);
     }
