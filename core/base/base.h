@@ -125,6 +125,10 @@ void hasher_bytes(struct hasher *h, const void *p, size_t n);
 void hasher_str(struct hasher *h, const char *s);
 void hasher_u64(struct hasher *h, uint64_t x);
 void hasher_f64(struct hasher *h, double x);
+/* The content of what is named, parted by colons: files, and those directly in
+ * directories, with their names. What cannot be read counts as not there. Files
+ * that were read before are not read again until they change. [any thread] */
+void hasher_paths(struct hasher *h, const char *paths);
 struct hash128 hasher_end(struct hasher *h); /* frees h */
 struct hash128 hash_bytes(const void *p, size_t n);
 uint64_t hash_str64(const char *s);

@@ -13,7 +13,7 @@ const char *const item_kinds[5] = { MOHS_KIND_MODEL, MOHS_KIND_CORRUPTION,
 static const char *type_name(uint32_t type)
 {
     static const char *const names[] = { "",       "int",    "float", "bool",
-                                         "choice", "string", "ints" };
+                                         "choice", "string", "ints", "paths" };
     return names[type];
 }
 
@@ -40,7 +40,8 @@ static void add_default(struct str *b, const struct mohs_param *p)
     switch (p->type) {
     case MOHS_P_BOOL: str_add(b, p->def != 0 ? "true" : "false"); break;
     case MOHS_P_CHOICE: str_add_json(b, p->choices[(int)p->def]); break;
-    case MOHS_P_STRING: str_add_json(b, text); break;
+    case MOHS_P_STRING:
+    case MOHS_P_PATHS: str_add_json(b, text); break;
     case MOHS_P_INTS: str_addf(b, "[%s]", text); break;
     default: add_number(b, p->def); break;
     }
@@ -108,8 +109,8 @@ static void add_values(struct str *b, const struct mohs_param *p)
             str_addf(b, "%s%s", i ? ", " : "", p->choices[i]);
     } else if (p->type == MOHS_P_BOOL) {
         str_add(b, "true or false");
-    } else if (p->type == MOHS_P_STRING) {
-        str_add(b, "text");
+    } else if (param_is_string(p)) {
+        str_add(b, p->type == MOHS_P_PATHS ? "files and directories" : "text");
     } else {
         str_add(b, p->type == MOHS_P_INTS  ? "integers "
                    : p->type == MOHS_P_INT ? "integer "

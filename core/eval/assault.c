@@ -98,7 +98,7 @@ mohs_status attack_side_params(const struct eval_item *a, uint32_t tower,
     for (uint32_t i = 0; i < it->n_params && st >= 0; i++) {
         const struct mohs_param *d = param_at(it, i);
         const char *from = (const char *)a->params + d->offset;
-        if (d->type == MOHS_P_STRING) {
+        if (param_is_string(d)) {
             const char *s;
             memcpy(&s, from, sizeof s);
             char *mine =

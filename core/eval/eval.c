@@ -414,6 +414,9 @@ static void item_pairs(struct arena *a, struct pairs *p, const char *kind,
     pair(p, arena_printf(a, "%s_plugin", kind),
          arena_printf(a, "%s %s", i->item->plugin->id, i->item->plugin->version));
     pair(p, arena_printf(a, "%s_plugin_hash", kind), i->item->hash);
+    struct hash128 files;
+    if (item_files_hash(i->item, i->params, &files))
+        hex_pair(a, p, arena_printf(a, "%s_files_hash", kind), files);
 }
 
 static void axes_of(struct arena *a, const struct cell *c, struct pairs *p)

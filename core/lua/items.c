@@ -166,15 +166,15 @@ static int l_item(lua_State *L)
 static void push_param(lua_State *L, const struct mohs_param *p)
 {
     static const char *const types[] = { "", "int", "float", "bool", "choice",
-                                         "string", "ints" };
+                                         "string", "ints", "paths" };
     lua_createtable(L, 0, 6);
     lua_pushstring(L, p->name);
     lua_setfield(L, -2, "name");
     lua_pushstring(L, p->doc ? p->doc : "");
     lua_setfield(L, -2, "doc");
-    lua_pushstring(L, p->type < 7 ? types[p->type] : "");
+    lua_pushstring(L, p->type <= MOHS_P_PATHS ? types[p->type] : "");
     lua_setfield(L, -2, "type");
-    if (p->type == MOHS_P_STRING || p->type == MOHS_P_INTS)
+    if (param_is_string(p) || p->type == MOHS_P_INTS)
         lua_pushstring(L, p->def_text ? p->def_text : "");
     else if (p->type == MOHS_P_CHOICE)
         lua_pushstring(L, p->choices[(int)p->def]);

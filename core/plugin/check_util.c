@@ -135,6 +135,7 @@ static bool try_param(struct trial *t, const struct mohs_param *p)
                 return false;
         return true;
     case MOHS_P_STRING:
+    case MOHS_P_PATHS:
         return try_text(t, p->name, "") &&
                try_text(t, p->name, "no such thing \xc3\xa9/,");
     default: return try_text(t, p->name, "");

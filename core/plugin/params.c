@@ -20,6 +20,11 @@ const struct mohs_param *item_param(const struct item *it, size_t i)
     return (const void *)((const char *)m->params + i * m->param_stride);
 }
 
+bool param_is_string(const struct mohs_param *p)
+{
+    return p->type == MOHS_P_STRING || p->type == MOHS_P_PATHS;
+}
+
 static void *slot(void *params, const struct mohs_param *p)
 {
     return (char *)params + p->offset;
@@ -259,7 +264,7 @@ mohs_status item_param_set_number(const struct item *it, void *params,
         return set_checked(it, p, params, x, err);
     char text[40];
     snprintf(text, sizeof text, "%.17g", x);
-    if (p->type == MOHS_P_STRING)
+    if (param_is_string(p))
         return not_a(it, p, text, "a text", err);
     return item_param_set_text(it, params, name, text, err);
 }
@@ -269,7 +274,7 @@ const char *item_param_string(const struct item *it, const void *params,
 {
     const struct mohs_param *p;
     for (size_t i = 0; (p = item_param(it, i)); i++)
-        if (p->type == MOHS_P_STRING && !strcmp(p->name, name)) {
+        if (param_is_string(p) && !strcmp(p->name, name)) {
             const char *s;
             memcpy(&s, (const char *)params + p->offset, sizeof s);
             return s;
@@ -308,6 +313,7 @@ static void set_default(const struct mohs_param *p, void *params)
     switch (p->type) {
     case MOHS_P_FLOAT: memcpy(slot(params, p), &f, sizeof f); break;
     case MOHS_P_STRING:
+    case MOHS_P_PATHS:
         put_string(p, params, p->def_text ? p->def_text : "");
         break;
     case MOHS_P_INTS:
@@ -334,7 +340,7 @@ void item_params_free(const struct item *it, void *params)
     if (!params)
         return;
     for (size_t i = 0; (p = item_param(it, i)); i++)
-        if (p->type == MOHS_P_STRING)
+        if (param_is_string(p))
             free(get_string(p, params));
     free(params);
 }
@@ -370,7 +376,8 @@ void item_param_text(const struct mohs_param *p, const void *params,
         str_add(out, get_int(p, params) ? "true" : "false");
         break;
     case MOHS_P_CHOICE: str_add(out, p->choices[get_int(p, params)]); break;
-    case MOHS_P_STRING: str_add(out, get_string(p, params)); break;
+    case MOHS_P_STRING:
+    case MOHS_P_PATHS: str_add(out, get_string(p, params)); break;
     case MOHS_P_INTS:
         v = get_ints(p, params);
         add_ints(out, &v);
@@ -385,6 +392,7 @@ static bool is_default(const struct mohs_param *p, const void *params)
     switch (p->type) {
     case MOHS_P_FLOAT: return get_float(p, params) == (float)p->def;
     case MOHS_P_STRING:
+    case MOHS_P_PATHS:
         return !strcmp(get_string(p, params), p->def_text ? p->def_text : "");
     case MOHS_P_INTS:
         v = get_ints(p, params);
@@ -432,5 +440,23 @@ void item_params_hash(const struct item *it, const void *params,
             hasher_str(h, value.s);
             str_free(&value);
         }
+        if (p->type == MOHS_P_PATHS)
+            hasher_paths(h, get_string(p, params));
     }
+}
+
+bool item_files_hash(const struct item *it, const void *params, struct hash128 *out)
+{
+    const struct mohs_param *p;
+    struct hasher *h = hasher_new();
+    bool any = false;
+    for (size_t i = 0; (p = item_param(it, i)); i++) {
+        if (p->type != MOHS_P_PATHS || !*get_string(p, params))
+            continue;
+        hasher_str(h, p->name);
+        hasher_paths(h, get_string(p, params));
+        any = true;
+    }
+    *out = hasher_end(h);
+    return any;
 }

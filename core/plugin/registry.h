@@ -102,6 +102,7 @@ static inline uint64_t op_seed(uint64_t run_seed, const char *id,
 /* ---- parameters ---- */
 /* i-th row of the item's table, by its own stride; NULL past the end. */
 const struct mohs_param *item_param(const struct item *it, size_t i);
+bool param_is_string(const struct mohs_param *p); /* holds a const char * */
 /* A parameter struct filled with defaults. Free with item_params_free. */
 void *item_params_new(const struct item *it);
 void item_params_free(const struct item *it, void *params);
@@ -127,8 +128,12 @@ void item_param_text(const struct mohs_param *p, const void *params,
  * results and labels. all: also values equal to the default. */
 void item_params_text(const struct item *it, const void *params, bool all,
                       struct str *out);
+/* Names, types, values and the content of files that are named. */
 void item_params_hash(const struct item *it, const void *params,
                       struct hasher *h);
+/* Of the content of the files alone; false: it names none. */
+bool item_files_hash(const struct item *it, const void *params,
+                     struct hash128 *out);
 
 /* ---- scratch ---- */
 /* Frees what plugins took from mohs.scratch/1 on this thread since the last

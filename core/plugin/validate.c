@@ -190,6 +190,7 @@ static const struct {
     [MOHS_P_CHOICE] = { sizeof(int32_t), _Alignof(int32_t) },
     [MOHS_P_STRING] = { sizeof(char *), _Alignof(char *) },
     [MOHS_P_INTS] = { sizeof(struct mohs_ints), _Alignof(struct mohs_ints) },
+    [MOHS_P_PATHS] = { sizeof(char *), _Alignof(char *) },
 };
 
 static mohs_status number_check(const char *who, const struct mohs_param *p,

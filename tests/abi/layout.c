@@ -292,7 +292,8 @@ CHECK(MOHS_E_ARG == -1 && MOHS_E_NOMEM == -2 && MOHS_E_IO == -3 &&
           MOHS_E_CANCELLED == -7 && MOHS_E_PLUGIN == -8 && MOHS_E_NUMERIC == -9,
       "a status code changed");
 CHECK(MOHS_P_INT == 1 && MOHS_P_FLOAT == 2 && MOHS_P_BOOL == 3 &&
-          MOHS_P_CHOICE == 4 && MOHS_P_STRING == 5 && MOHS_P_INTS == 6,
+          MOHS_P_CHOICE == 4 && MOHS_P_STRING == 5 && MOHS_P_INTS == 6 &&
+          MOHS_P_PATHS == 7,
       "a parameter type changed");
 CHECK(MOHS_CORRUPTION_STOCHASTIC == 1 && MOHS_CORRUPTION_DEPTH == 2 &&
           MOHS_CORRUPTION_TEXT == 4 && MOHS_ATTACK_GRADIENT == 1 &&

@@ -6,7 +6,7 @@
 set -eu
 mohs=${top_builddir:-.}/core/mohs
 share=$(cd "${srcdir:-.}" && pwd)/share
-dict=$(cd "${srcdir:-.}" && pwd)/tests/golden/wordnet
+source=$(cd "${srcdir:-.}" && pwd)/tests/golden/wordnet
 work=$(mktemp -d "${TMPDIR:-/tmp}/mohs-joint-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 MOHS_CACHE_DIR=$work/cache
@@ -27,7 +27,7 @@ values() {
 
 "$mohs" -q data emoji-scenes --out scenes --train 4 --val 4 --test 8
 ln -s "$share/scenes-clean.safetensors" clean.safetensors
-ln -s "$dict" dict
+ln -s "$source" dict
 cat >joint.lua <<'LUA'
 local mohs = require "mohs"
 local a = mohs.args { edits = 1 }
@@ -80,6 +80,27 @@ values one.db >a.txt
 values two.db >b.txt
 cmp a.txt b.txt || die "what was kept differs"
 echo "ok: budgets"
+
+# ---- another dictionary at the same place is another result ----
+rm dict
+mkdir dict
+for f in "$source"/*; do
+	cat "$f" >"dict/${f##*/}"
+done
+"$mohs" -q run joint.lua --results two.db >two.txt
+values two.db >b.txt
+cmp a.txt b.txt || die "the same dictionary differs"
+sed 's/ big 0/ odd 0/' "$source/data.adj" >dict/data.adj
+"$mohs" -q run joint.lua --results three.db >three.txt
+[ "$(values three.db | grep -c text_synonyms)" -gt 0 ] || die "no synonyms"
+"$mohs" results diff one.db three.db >diff.txt || true
+grep -q 'attack_files_hash' diff.txt || die "diff: $(cat diff.txt)"
+grep text_synonyms a.txt >b.txt
+values three.db | grep text_synonyms >c.txt
+! cmp -s b.txt c.txt || die "another dictionary changes nothing"
+rm -r dict
+ln -s "$source" dict
+echo "ok: another dictionary"
 
 # ---- nothing at 0 ----
 "$mohs" -q run joint.lua edits=0 --results zero.db >zero.txt

@@ -193,6 +193,61 @@ static mohs_status square(void *user, size_t i, struct mohs_error *err)
     return MOHS_OK;
 }
 
+static struct hash128 content(const char *paths)
+{
+    struct hasher *h = hasher_new();
+    hasher_paths(h, paths);
+    return hasher_end(h);
+}
+
+static bool same(struct hash128 a, struct hash128 b)
+{
+    return a.hi == b.hi && a.lo == b.lo;
+}
+
+START_TEST(contents)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    char dir[] = "/tmp/mohs-content-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    char *a = path_join(dir, "a"), *b = path_join(dir, "b");
+    char *both = xasprintf("%s:%s", a, b), *sub = path_join(dir, "sub");
+    ck_assert_int_eq(file_write(a, "one", 3, &e), 0);
+    ck_assert_int_eq(file_write(b, "two", 3, &e), 0);
+    struct hash128 whole = content(dir), pair = content(both), one = content(a);
+    ck_assert(same(content(dir), whole) && same(content(both), pair));
+    ck_assert(!same(whole, pair) && !same(pair, one) && !same(content(b), one));
+    ck_assert(same(content(":"), content("")));
+    // another content of the same size
+    ck_assert_int_eq(file_write(a, "eno", 3, &e), 0);
+    ck_assert(!same(content(dir), whole) && !same(content(both), pair));
+    ck_assert(!same(content(a), one));
+    ck_assert_int_eq(file_write(a, "one", 3, &e), 0);
+    ck_assert(same(content(dir), whole) && same(content(a), one));
+    // another name, one more, one less; what lies below does not count
+    ck_assert_int_eq(dir_make(sub, &e), 0);
+    struct hash128 with = content(dir);
+    char *deep = path_join(sub, "c");
+    ck_assert_int_eq(file_write(deep, "x", 1, &e), 0);
+    ck_assert(same(content(dir), with));
+    unlink(deep);
+    rmdir(sub);
+    ck_assert(same(content(dir), whole));
+    unlink(b);
+    struct hash128 less = content(dir);
+    ck_assert(!same(less, whole) && !same(content(both), pair));
+    ck_assert_int_eq(rename(a, b), 0);
+    ck_assert(!same(content(dir), less));
+    unlink(b);
+    rmdir(dir);
+    free(a);
+    free(b);
+    free(both);
+    free(sub);
+    free(deep);
+}
+END_TEST
+
 START_TEST(threads)
 {
     struct pool *p = pool_new(3);
@@ -218,6 +273,7 @@ int main(void)
     tcase_add_test(t, philox_known_answers);
     tcase_add_test(t, normal_moments);
     tcase_add_test(t, files);
+    tcase_add_test(t, contents);
     tcase_add_test(t, threads);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

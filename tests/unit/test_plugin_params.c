@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugin/plugin_impl.h"
 
@@ -15,6 +16,7 @@ struct params {
     int32_t flag, mode;
     const char *label;
     struct mohs_ints list;
+    const char *files;
 };
 
 /* A row as a later ABI might have it: the stride skips what is new. */
@@ -41,6 +43,8 @@ static const struct wide_param table[] = {
       { 0 } },
     { { "list", "d", MOHS_P_INTS, offsetof(struct params, list), 0, 1, 99, NULL,
         "1,5, 10" },
+      { 0 } },
+    { { "files", "d", MOHS_P_PATHS, offsetof(struct params, files), 0, 0, 0, NULL, NULL },
       { 0 } },
 };
 
@@ -76,7 +80,7 @@ static const struct mohs_item thing = { .size = sizeof thing,
                                         .id = "thing",
                                         .summary = "a test",
                                         .params = &table[0].p,
-                                        .n_params = 6,
+                                        .n_params = 7,
                                         .params_size = sizeof(struct params),
                                         .ops = &ops };
 static const struct item it = { .item = &thing };
@@ -183,7 +187,7 @@ START_TEST(printing)
     struct str all = { 0 }, some = { 0 };
     item_params_text(&it, p, true, &all);
     ck_assert_str_eq(all.s, "n=3,gain=0.1,flag=true,mode=l2,label=plain,"
-                            "list=\"1,5,10\"");
+                            "list=\"1,5,10\",files=");
     item_params_text(&it, p, false, &some);
     ck_assert_str_eq(some.s, "");
     item_param_set_text(&it, p, "gain", "1/3", &err);
@@ -219,6 +223,29 @@ START_TEST(hashing)
             MOHS_OK);
         ck_assert_uint_ne(hash().lo, before.lo);
     }
+}
+END_TEST
+
+/* Of files that are named the content counts, not only the name. */
+START_TEST(contents)
+{
+    struct hash128 one, two, files;
+    ck_assert(!item_files_hash(&it, p, &files));
+    ck_assert_int_eq(file_write("params.content", "one", 3, &err), MOHS_OK);
+    ck_assert_int_eq(item_param_set_text(&it, p, "files", "params.content", &err), MOHS_OK);
+    ck_assert_str_eq(item_param_string(&it, p, "files"), "params.content");
+    ck_assert_int_eq(item_param_set_number(&it, p, "files", 3, &err), MOHS_E_ARG);
+    ck_assert(item_files_hash(&it, p, &files));
+    one = hash();
+    ck_assert_uint_eq(hash().lo, one.lo);
+    ck_assert_int_eq(file_write("params.content", "two", 3, &err), MOHS_OK);
+    two = hash();
+    ck_assert_uint_ne(two.lo, one.lo);
+    struct hash128 other;
+    ck_assert(item_files_hash(&it, p, &other));
+    ck_assert_uint_ne(other.lo, files.lo);
+    unlink("params.content");
+    ck_assert_uint_ne(hash().lo, two.lo);
 }
 END_TEST
 
@@ -370,6 +397,7 @@ int main(void)
     tcase_add_test(t, numbers);
     tcase_add_test(t, printing);
     tcase_add_test(t, hashing);
+    tcase_add_test(t, contents);
     tcase_add_loop_test(t, tables, 0, 45);
     tcase_add_test(t, overlap);
     suite_add_tcase(s, t);

@@ -16,8 +16,12 @@ enum {
     MOHS_P_CHOICE,  /* int32_t, index into choices */
     MOHS_P_STRING,  /* const char *, never NULL, owned by the host, lives as
                        long as the instance */
-    MOHS_P_INTS     /* struct mohs_ints: a short list of integers; min and
+    MOHS_P_INTS,    /* struct mohs_ints: a short list of integers; min and
                        max bound each element, default from def_text "1,5" */
+    MOHS_P_PATHS        /* as MOHS_P_STRING: files and directories, parted by
+                           colons, that the item reads. Cache keys and results
+                           count their content (of a directory: of the files
+                           directly in it). */
 };
 
 #define MOHS_INTS_MAX 16
@@ -32,7 +36,7 @@ struct mohs_param {
     uint32_t offset;  /* offsetof() in the item's parameter struct */
     double def, min, max;       /* numbers; choice: def is the index */
     const char *const *choices; /* MOHS_P_CHOICE: NULL-terminated */
-    const char *def_text;       /* MOHS_P_STRING and MOHS_P_INTS */
+    const char *def_text;       /* MOHS_P_STRING, _PATHS and _INTS */
 };
 
 #endif

@@ -281,7 +281,7 @@ static const char *const text_losses[] = { "text", "image", NULL };
     { "positions", "chars: places where all edits are tried", MOHS_P_INT, AT(positions), \
       10, 1, 1000, NULL, NULL }, \
     { "dict", "words: where the candidates come from, a directory of WordNet's files", \
-      MOHS_P_STRING, AT(dict), 0, 0, 0, NULL, "/usr/share/wordnet" }, \
+      MOHS_P_PATHS, AT(dict), 0, 0, 0, NULL, "/usr/share/wordnet" }, \
     { "alphabet", "chars: characters that are put in", MOHS_P_STRING, AT(alphabet), 0, 0, \
       0, NULL, ALPHABET }
 #define TEXT_LOSS \

@@ -113,7 +113,7 @@ static const struct mohs_param text_synonyms_params[] = {
     { "senses", "how many meanings of a word count, most frequent first", MOHS_P_INT,
       AT(senses), 3, 1, 100, NULL, NULL },
     { "dict", "where the candidates come from: directory of WordNet's index.* and data.*",
-      MOHS_P_STRING, AT(dict), 0, 0, 0, NULL, "/usr/share/wordnet" },
+      MOHS_P_PATHS, AT(dict), 0, 0, 0, NULL, "/usr/share/wordnet" },
     LOSS,
 };
 static const struct mohs_param text_hotflip_params[] = {

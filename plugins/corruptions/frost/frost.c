@@ -148,7 +148,7 @@ static const struct mohs_param table[] = {
     { "frost_images",
       "ice textures: PNG and JPEG files or folders of them, parted by colons; "
       "of six the first five are used, as the original does; empty: procedural",
-      MOHS_P_STRING, offsetof(struct params, frost_images), 0, 0, 0, NULL, "" },
+      MOHS_P_PATHS, offsetof(struct params, frost_images), 0, 0, 0, NULL, "" },
 };
 CORRUPTION_ITEM_OF(frost, MOHS_CORRUPTION_STOCHASTIC,
                    "ice on the glass (ImageNet-C)", table, struct params);

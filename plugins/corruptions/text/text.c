@@ -319,7 +319,7 @@ TEXT_ITEM(word_swap, "words in each other's place (texts)");
 
 static const struct mohs_param synonym_params[] = {
     TEXT_PARAMS(struct synonym_params, common.),
-    { "dict", "directory of WordNet's index.* and data.* files", MOHS_P_STRING,
+    { "dict", "directory of WordNet's index.* and data.* files", MOHS_P_PATHS,
       offsetof(struct synonym_params, dict), 0, 0, 0, NULL,
       "/usr/share/wordnet" },
     { "senses", "how many meanings of a word count, most frequent first",
