@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <mohs/rng.h>
@@ -76,6 +77,14 @@ static double median(const struct tower_graph *t, int runs, double *cpu)
     return m;
 }
 
+/* The most memory that this process held, in MB. */
+static double peak_mb(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_maxrss * 1024e-6;
+}
+
 int main(int argc, char **argv)
 {
     struct registry_options o = { .device = getenv("MOHS_DEVICE"),
@@ -99,9 +108,9 @@ int main(int argc, char **argv)
     double cpu, s = median(&t, runs, &cpu);
     printf("forward batch %u: %7.2f images/s, %8.5f cpu-s/image, %.1f GFLOP/s, "
            "%.1f per cpu-s, "
-           "arena %.1f MB, weights %.1f MB, packed %.1f MB\n",
+           "%.1f MB peak, arena %.1f MB, weights %.1f MB, packed %.1f MB\n",
            batch, batch / s, cpu / batch, cost.flops / s * 1e-9,
-           cost.flops / cpu * 1e-9, (double)cost.arena_bytes / 1e6,
+           cost.flops / cpu * 1e-9, peak_mb(), (double)cost.arena_bytes / 1e6,
            (double)cost.weight_bytes / 1e6, (double)cost.packed_bytes / 1e6);
     graph_free(t.graph);
     encoder_close(e);

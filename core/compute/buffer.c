@@ -140,6 +140,27 @@ mohs_status buffer_read(struct mohs_buffer *b, size_t offset, void *data,
     return e ? cl_fail(err, e, "buffer read of %zu bytes", bytes) : MOHS_OK;
 }
 
+mohs_status buffer_map(struct mohs_buffer *b, size_t bytes, void **out,
+                       struct mohs_error *err)
+{
+    cl_int e;
+    *out = NULL;
+    RET_IF_ERR(check_range(b, "map", 0, bytes, err));
+    void *p = clEnqueueMapBuffer(b->c->q, b->mem, CL_TRUE,
+                                 CL_MAP_WRITE_INVALIDATE_REGION, 0,
+                                 bytes ? bytes : NEVER_EMPTY, 0, NULL, NULL, &e);
+    if (e)
+        return cl_fail(err, e, "buffer map of %zu bytes", bytes);
+    *out = p;
+    return MOHS_OK;
+}
+
+mohs_status buffer_unmap(struct mohs_buffer *b, void *p, struct mohs_error *err)
+{
+    cl_int e = clEnqueueUnmapMemObject(b->c->q, b->mem, p, 0, NULL, NULL);
+    return e ? cl_fail(err, e, "buffer unmap") : MOHS_OK;
+}
+
 mohs_status buffer_fill(struct mohs_buffer *b, size_t offset, uint32_t pattern,
                         size_t bytes, struct mohs_error *err)
 {

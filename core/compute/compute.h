@@ -52,6 +52,11 @@ mohs_status buffer_write(struct mohs_buffer *b, size_t offset, const void *data,
                          size_t bytes, struct mohs_error *err);
 mohs_status buffer_read(struct mohs_buffer *b, size_t offset, void *data,
                         size_t bytes, struct mohs_error *err);
+/* The first `bytes` of b for the host to write, without a copy where device
+ * and host share memory: waits; nothing may use b before buffer_unmap. */
+mohs_status buffer_map(struct mohs_buffer *b, size_t bytes, void **out,
+                       struct mohs_error *err);
+mohs_status buffer_unmap(struct mohs_buffer *b, void *p, struct mohs_error *err);
 mohs_status buffer_fill(struct mohs_buffer *b, size_t offset, uint32_t pattern,
                         size_t bytes, struct mohs_error *err);
 mohs_status buffer_copy(struct mohs_buffer *src, size_t src_offset,

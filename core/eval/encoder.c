@@ -34,6 +34,7 @@ struct encoder {
     struct hash128 hash, text_hash;
     struct compute *compute;
     struct params *params;
+    struct arena *sources; /* of the parameters */
     uint64_t memory_bytes;
     uint32_t micro_batch;
     struct kept image, text;
@@ -153,6 +154,14 @@ static void kept_drop(struct kept *k)
     memset(k, 0, sizeof *k);
 }
 
+static void params_drop(struct encoder *e)
+{
+    params_free(e->params);
+    arena_free(e->sources);
+    e->params = NULL;
+    e->sources = NULL;
+}
+
 void encoder_close(struct encoder *e)
 {
     if (!e)
@@ -160,7 +169,7 @@ void encoder_close(struct encoder *e)
     kept_drop(&e->image);
     kept_drop(&e->text);
     vocabulary_free(e->vocabulary);
-    params_free(e->params);
+    params_drop(e);
     tokenizer_free(e->tokenizer);
     if (e->self)
         e->ops->destroy(e->self);
@@ -246,28 +255,35 @@ void encoder_limits(struct encoder *e, uint64_t memory_bytes,
     e->micro_batch = micro_batch;
 }
 
-struct upload {
-    struct encoder *e;
-    float *data;
-    uint64_t room;
+/* Where a parameter is read from, when a tower first needs it. */
+struct source {
+    const struct mohs_weights *weights;
+    struct mohs_weight_spec spec;
 };
 
-static mohs_status upload_one(void *user, const struct mohs_weight_spec *s,
-                              struct mohs_error *err)
+static mohs_status source_read(void *user, float *out, uint64_t count,
+                               struct mohs_error *err)
 {
-    struct upload *u = user;
-    uint64_t count = 1;
-    for (uint32_t i = 0; i < s->n_dims; i++)
-        count *= s->dims[i];
-    if (count > u->room) {
-        free(u->data);
-        u->data = try_calloc(count, sizeof *u->data, s->name, err);
-        u->room = u->data ? count : 0;
-        if (!u->data)
-            return MOHS_E_NOMEM;
-    }
-    RET_IF_ERR(weights_read_param(u->e->weights, s, u->data, err));
-    return params_set(u->e->params, s->name, s->n_dims, s->dims, u->data, err);
+    const struct source *s = user;
+    (void)count;
+    return weights_read_param(s->weights, &s->spec, out, err);
+}
+
+static mohs_status declare_one(void *user, const struct mohs_weight_spec *spec,
+                               struct mohs_error *err)
+{
+    struct encoder *e = user;
+    struct source *s = arena_alloc(e->sources, sizeof *s);
+    size_t known = spec->size < sizeof s->spec ? spec->size : sizeof s->spec;
+    RET_IF_ERR(weights_fits(e->weights, spec, err));
+    s->weights = e->weights;
+    memcpy(&s->spec, spec, known);
+    s->spec.size = (uint32_t)known;
+    s->spec.name = arena_strdup(e->sources, spec->name);
+    if (s->spec.source)
+        s->spec.source = arena_strdup(e->sources, s->spec.source);
+    return params_declare(e->params, s->spec.name, spec->n_dims, spec->dims,
+                          source_read, s, err);
 }
 
 mohs_status encoder_params(struct encoder *e, struct params **out,
@@ -276,13 +292,11 @@ mohs_status encoder_params(struct encoder *e, struct params **out,
     if (!e->params) {
         RET_IF_ERR(registry_compute(e->registry, &e->compute, err));
         e->params = params_new(e->compute);
-        struct upload u = { e, NULL, 0 };
-        mohs_status st = e->ops->describe(e->self, upload_one, &u, err);
-        free(u.data);
+        e->sources = arena_new();
+        mohs_status st = e->ops->describe(e->self, declare_one, e, err);
         scratch_reset();
         if (st < 0) {
-            params_free(e->params);
-            e->params = NULL;
+            params_drop(e);
             return err_prefix(err, st, "%s", e->path);
         }
     }

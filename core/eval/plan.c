@@ -37,22 +37,12 @@ static mohs_status plan_model(struct eval_model *m, uint32_t images,
     if (!m->encoder)
         return MOHS_OK; // embeddings are there
     RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_IMAGE, images, &c, &batch, err));
-    out->bytes = c.arena_bytes + c.packed_bytes;
+    out->bytes = c.arena_bytes + c.weight_bytes + c.packed_bytes;
     out->image_flops = c.flops / batch;
     if (!encoder_is_classifier(m->encoder)) {
         RET_IF_ERR(encoder_cost(m->encoder, MOHS_TOWER_TEXT, texts, &c, &batch, err));
-        out->bytes += c.arena_bytes + c.packed_bytes;
+        out->bytes += c.arena_bytes + c.weight_bytes + c.packed_bytes;
         out->text_flops = c.flops / batch;
-    }
-    // parameters of both towers, once
-    struct params *p;
-    RET_IF_ERR(encoder_params(m->encoder, &p, err));
-    for (size_t i = 0; i < params_count(p); i++) {
-        uint32_t dims[MOHS_DIMS_MAX], n = params_shape(p, i, dims);
-        uint64_t count = 1;
-        for (uint32_t k = 0; k < n; k++)
-            count *= dims[k];
-        out->bytes += count * sizeof(float);
     }
     return MOHS_OK;
 }

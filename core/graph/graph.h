@@ -26,13 +26,24 @@ void params_free(struct params *p);
 mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
                        const uint32_t *dims, const float *data,
                        struct mohs_error *err);
+/* Copies all count = product of dims values to out. */
+typedef mohs_status params_reader(void *user, float *out, uint64_t count,
+                                  struct mohs_error *err);
+/* Creates or replaces a parameter whose values stay where they are: `read`
+ * gives them when a graph first wants them, and again for every form that
+ * they are packed in. On devices that pack, matrices that only products read
+ * are held packed and in no other form. `user` must outlive p. */
+mohs_status params_declare(struct params *p, const char *name, uint32_t n_dims,
+                           const uint32_t *dims, params_reader *read,
+                           void *user, struct mohs_error *err);
 mohs_status params_read(struct params *p, const char *name, float *out,
                         uint64_t count, struct mohs_error *err);
 size_t params_count(const struct params *p);
 const char *params_name(const struct params *p, size_t i);
 uint32_t params_shape(const struct params *p, size_t i,
                       uint32_t dims[MOHS_DIMS_MAX]);
-/* The device buffer of parameter i and a note that its content changed. */
+/* The device buffer of parameter i, NULL of a declared one that no graph
+ * wanted as it is; and a note that its content changed. */
 struct mohs_buffer *params_buffer(struct params *p, size_t i);
 void params_touch(struct params *p, size_t i);
 
@@ -75,7 +86,8 @@ extern const struct mohs_graph_api graph_api;
 /* ---- planning and running ---- */
 struct graph_cost {
     uint64_t arena_bytes;   /* intermediates, inputs and outputs */
-    uint64_t weight_bytes;  /* parameters used, once */
+    uint64_t weight_bytes;  /* parameters used, once; not those that are held
+                               in packed form only */
     uint64_t packed_bytes;  /* packed copies of weights, once per parameter
                                set, whatever the number of graphs */
     uint64_t scratch_bytes; /* most that one node borrows, once per device */

@@ -37,6 +37,7 @@ struct tensor {
     struct node *node; /* producer of a T_NODE */
     float *data;       /* host values of a T_CONST */
     size_t param;      /* index of a T_WEIGHT */
+    bool floats;       /* of a T_WEIGHT: read as it is, not only packed */
     bool output;
     uint32_t stage; /* of an output */
     /* planning */
@@ -186,6 +187,12 @@ bool same_shape(const struct tensor *a, const struct tensor *b);
 
 /* ---- parameters ---- */
 size_t params_find(const struct params *p, const char *name); /* SIZE_MAX */
+/* A buffer with the values of parameter i: its own, or when it has none a copy
+ * that is gone with the next call. Borrowed; work on it may be enqueued. */
+mohs_status params_floats(struct params *p, size_t i, struct mohs_buffer **out,
+                          struct mohs_error *err);
+/* Gives parameter i a buffer of its own, see params_buffer(). */
+mohs_status params_keep(struct params *p, size_t i, struct mohs_error *err);
 /* How a weight is packed: as op(B) [k, n], or as the taps of a convolution,
  * `groups` of them one behind the other. Without padding: compared as bytes. */
 struct pack_form {

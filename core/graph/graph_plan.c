@@ -67,6 +67,24 @@ static void order_nodes(struct graph *g)
     }
 }
 
+/* Which weights are read as they are: all but the right sides of products
+ * where the device packs those. */
+static void mark_floats(struct graph *g)
+{
+    for (struct tensor *t = g->tensors; t; t = t->next)
+        if (t->output)
+            t->root->floats = true;
+    for (uint32_t i = 0; i < g->n_order; i++) {
+        const struct node *nd = g->order[i];
+        struct dense_pack pk;
+        bool packs = dense_packs(nd, &pk) &&
+                     gemm_packed_bytes(g->c, pk.form.n, pk.form.k);
+        for (uint32_t j = 0; j < nd->n_in && !nd->op->view; j++)
+            if (nd->in[j] && !(packs && j == 1))
+                nd->in[j]->root->floats = true;
+    }
+}
+
 /* ---- storage ---------------------------------------------------------- */
 
 static struct storage *storage_new(struct graph *g, const struct tensor *t,
@@ -256,7 +274,8 @@ static void cost_all(struct graph *g)
     for (uint32_t i = 0; i < g->n_segments; i++)
         g->cost.arena_bytes += g->segment_bytes[i];
     for (struct tensor *t = g->tensors; t; t = t->next)
-        if (t->kind == T_WEIGHT && t->used)
+        if (t->kind == T_WEIGHT && t->used &&
+            (t->floats || params_buffer(g->params, t->param)))
             g->cost.weight_bytes += t->count * 4;
     for (uint32_t i = 0; i < g->n_order; i++)
         cost_node(g, g->order[i]);
@@ -283,7 +302,7 @@ static mohs_status taps_check(struct graph *g, struct mohs_error *err)
 static void plan_reset(struct graph *g)
 {
     for (struct tensor *t = g->tensors; t; t = t->next) {
-        t->used = false;
+        t->used = t->floats = false;
         t->last_use = 0;
         t->st = NULL;
     }
@@ -307,6 +326,7 @@ mohs_status graph_plan(struct graph *g, struct graph_cost *cost,
         mark_live(g, by_id);
         free(by_id);
         order_nodes(g);
+        mark_floats(g);
         make_storage(g);
         RET_IF_ERR(place_all(g, err));
         cost_all(g);

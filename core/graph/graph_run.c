@@ -40,6 +40,9 @@ mohs_status graph_allocate(struct graph *g, struct mohs_error *err)
             RET_IF_ERR(buffer_sub(g->segment[s->segment], (size_t)s->offset,
                                   (size_t)s->bytes, &s->window, err));
     }
+    for (struct tensor *t = g->tensors; t; t = t->next)
+        if (t->kind == T_WEIGHT && t->floats)
+            RET_IF_ERR(params_keep(g->params, t->param, err));
     for (struct tensor *t = g->tensors; t; t = t->next) {
         tensor_bind(g, t);
         if (t->kind == T_INPUT)
@@ -160,6 +163,18 @@ static mohs_status finite(struct graph *g, const struct tensor *t, bool *ok,
     return MOHS_OK;
 }
 
+/* A weight held packed is looked at in a copy. */
+static mohs_status leaf_finite(struct graph *g, struct tensor *t, bool *ok,
+                               struct mohs_error *err)
+{
+    if (t->kind != T_WEIGHT || t->buf)
+        return finite(g, t, ok, err);
+    RET_IF_ERR(params_floats(g->params, t->param, &t->buf, err));
+    mohs_status st = finite(g, t, ok, err);
+    t->buf = NULL;
+    return st;
+}
+
 static const char *nan_leaf(struct graph *g, const struct tensor *t)
 {
     g->nan_name = arena_printf(g->mem, "%s \"%s\"",
@@ -176,7 +191,7 @@ static mohs_status leaves_check(struct graph *g, const char **name,
     for (struct tensor *t = g->tensors; t && !*name; t = t->next) {
         bool ok = true;
         if (t->kind != T_NODE && t->used)
-            RET_IF_ERR(finite(g, t, &ok, err));
+            RET_IF_ERR(leaf_finite(g, t, &ok, err));
         if (!ok)
             *name = nan_leaf(g, t);
     }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Named parameters on the device, and their packed forms for gemm. */
+/*
+ * Named parameters on the device, and their packed forms for gemm. Values that
+ * were declared with a reader come from it whenever they are wanted: a weight
+ * that only products read is kept in its packed form alone.
+ */
 #include "config.h"
 
 #include <stdlib.h>
@@ -18,7 +22,9 @@ struct param {
     char *name;
     uint32_t n_dims, dims[MOHS_DIMS_MAX];
     uint64_t count, generation;
-    struct mohs_buffer *buf;
+    struct mohs_buffer *buf; /* NULL: still where `read` finds it */
+    params_reader *read;
+    void *user;
     struct packed *packed;
 };
 
@@ -26,6 +32,7 @@ struct params {
     struct compute *c;
     struct param *v;
     size_t n, cap;
+    struct mohs_buffer *staging; /* values on their way to a packed form */
 };
 
 struct params *params_new(struct compute *c)
@@ -49,6 +56,7 @@ void params_free(struct params *p)
         buffer_unref(p->v[i].buf);
         free(p->v[i].name);
     }
+    buffer_unref(p->staging);
     free(p->v);
     free(p);
 }
@@ -78,9 +86,6 @@ static mohs_status param_add(struct params *p, const char *name,
                              "parameter \"%s\": dim %u is %u", name, i,
                              dims[i]);
     }
-    mohs_status st = buffer_new(p->c, (size_t)v.count * 4, &v.buf, err);
-    if (st < 0)
-        return err_prefix(err, st, "parameter \"%s\"", name);
     if (p->n == p->cap) {
         p->cap = p->cap ? 2 * p->cap : 64;
         p->v = xrealloc(p->v, p->cap * sizeof *p->v);
@@ -91,26 +96,69 @@ static mohs_status param_add(struct params *p, const char *name,
     return MOHS_OK;
 }
 
+/* The parameter of that name, new or of the same shape. */
+static mohs_status param_at(struct params *p, const char *name, uint32_t n_dims,
+                            const uint32_t *dims, size_t *index,
+                            struct mohs_error *err)
+{
+    size_t i = params_find(p, name);
+    if (i == SIZE_MAX)
+        return param_add(p, name, n_dims, dims, index, err);
+    const struct param *v = &p->v[i];
+    bool same = v->n_dims == n_dims;
+    for (uint32_t d = 0; same && d < n_dims; d++)
+        same = v->dims[d] == dims[d];
+    *index = i;
+    return same ? MOHS_OK
+                : mohs_fail(err, MOHS_E_ARG,
+                            "parameter \"%s\": its shape is fixed", name);
+}
+
+static mohs_status param_buffer(struct params *p, const struct param *v,
+                                struct mohs_buffer **out, struct mohs_error *err)
+{
+    mohs_status st = buffer_new(p->c, (size_t)v->count * 4, out, err);
+    return st < 0 ? err_prefix(err, st, "parameter \"%s\"", v->name) : st;
+}
+
 mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
                        const uint32_t *dims, const float *data,
                        struct mohs_error *err)
 {
-    size_t i = params_find(p, name);
-    if (i == SIZE_MAX) {
-        RET_IF_ERR(param_add(p, name, n_dims, dims, &i, err));
-    } else {
-        struct param *v = &p->v[i];
-        bool same = v->n_dims == n_dims;
-        for (uint32_t d = 0; same && d < n_dims; d++)
-            same = v->dims[d] == dims[d];
-        if (!same)
-            return mohs_fail(err, MOHS_E_ARG,
-                             "parameter \"%s\": its shape is fixed", name);
-    }
-    RET_IF_ERR(buffer_write(p->v[i].buf, 0, data, (size_t)p->v[i].count * 4,
-                            err));
+    size_t i;
+    RET_IF_ERR(param_at(p, name, n_dims, dims, &i, err));
+    struct param *v = &p->v[i];
+    if (!v->buf)
+        RET_IF_ERR(param_buffer(p, v, &v->buf, err));
+    RET_IF_ERR(buffer_write(v->buf, 0, data, (size_t)v->count * 4, err));
     params_touch(p, i);
     return MOHS_OK;
+}
+
+mohs_status params_declare(struct params *p, const char *name, uint32_t n_dims,
+                           const uint32_t *dims, params_reader *read,
+                           void *user, struct mohs_error *err)
+{
+    size_t i;
+    RET_IF_ERR(param_at(p, name, n_dims, dims, &i, err));
+    struct param *v = &p->v[i];
+    buffer_unref(v->buf);
+    v->buf = NULL;
+    v->read = read;
+    v->user = user;
+    params_touch(p, i);
+    return MOHS_OK;
+}
+
+static mohs_status param_read(const struct param *v, float *out,
+                              struct mohs_error *err)
+{
+    if (v->buf)
+        return buffer_read(v->buf, 0, out, (size_t)v->count * 4, err);
+    if (!v->read) // params_set() found no memory
+        return mohs_fail(err, MOHS_E_ARG, "parameter \"%s\" has no values",
+                         v->name);
+    return v->read(v->user, out, v->count, err);
 }
 
 mohs_status params_read(struct params *p, const char *name, float *out,
@@ -124,7 +172,50 @@ mohs_status params_read(struct params *p, const char *name, float *out,
                          "parameter \"%s\" has %llu values, not %llu", name,
                          (unsigned long long)p->v[i].count,
                          (unsigned long long)count);
-    return buffer_read(p->v[i].buf, 0, out, (size_t)count * 4, err);
+    return param_read(&p->v[i], out, err);
+}
+
+/* Fills `to` from where the values are. */
+static mohs_status param_fill(const struct param *v, struct mohs_buffer *to,
+                              struct mohs_error *err)
+{
+    void *x;
+    RET_IF_ERR(buffer_map(to, (size_t)v->count * 4, &x, err));
+    mohs_status st = param_read(v, x, err);
+    mohs_status un = buffer_unmap(to, x, st < 0 ? NULL : err);
+    return st < 0 ? st : un;
+}
+
+mohs_status params_floats(struct params *p, size_t i, struct mohs_buffer **out,
+                          struct mohs_error *err)
+{
+    const struct param *v = &p->v[i];
+    *out = v->buf;
+    if (v->buf)
+        return MOHS_OK;
+    if (!p->staging || buffer_bytes(p->staging) < v->count * 4) {
+        buffer_unref(p->staging);
+        p->staging = NULL;
+        RET_IF_ERR(param_buffer(p, v, &p->staging, err));
+    }
+    RET_IF_ERR(param_fill(v, p->staging, err));
+    *out = p->staging;
+    return MOHS_OK;
+}
+
+mohs_status params_keep(struct params *p, size_t i, struct mohs_error *err)
+{
+    struct param *v = &p->v[i];
+    struct mohs_buffer *buf = NULL;
+    if (v->buf)
+        return MOHS_OK;
+    RET_IF_ERR(param_buffer(p, v, &buf, err));
+    mohs_status st = param_fill(v, buf, err);
+    if (st < 0)
+        buffer_unref(buf);
+    else
+        v->buf = buf;
+    return st;
 }
 
 size_t params_count(const struct params *p)
@@ -158,18 +249,33 @@ void params_touch(struct params *p, size_t i)
         p->v[i].generation++;
 }
 
-/* Packs group i of a weight behind those before it. */
-static mohs_status pack_group(struct params *p, struct param *v,
+/* Packs group i of the weight in `from` behind those before it. */
+static mohs_status pack_group(struct params *p, const struct param *v,
+                              struct mohs_buffer *from,
                               const struct pack_form *f, uint32_t i,
                               struct mohs_buffer *to, struct mohs_error *err)
 {
     size_t at = i * (gemm_packed_bytes(p->c, f->n, f->k) / sizeof(float));
     if (f->taps.taps)
-        return gemm_pack_taps(p->c, v->buf, i * (size_t)(v->count / f->groups),
+        return gemm_pack_taps(p->c, from, i * (size_t)(v->count / f->groups),
                               &f->taps, f->n, to, at, err);
     // stored [n, k] when transposed, [k, n] when not
-    return gemm_pack_b(p->c, v->buf, 0, f->b_trans ? f->k : f->n, f->b_trans,
+    return gemm_pack_b(p->c, from, 0, f->b_trans ? f->k : f->n, f->b_trans,
                        f->n, f->k, to, at, err);
+}
+
+static mohs_status pack_all(struct params *p, size_t i, struct packed *pk,
+                            struct mohs_error *err)
+{
+    const struct param *v = &p->v[i];
+    struct mohs_buffer *from;
+    RET_IF_ERR(params_floats(p, i, &from, err));
+    mohs_status st = MOHS_OK;
+    for (uint32_t j = 0; j < pk->form.groups && st >= 0; j++)
+        st = pack_group(p, v, from, &pk->form, j, pk->buf, err);
+    if (st >= 0)
+        pk->generation = v->generation;
+    return st;
 }
 
 mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
@@ -190,11 +296,8 @@ mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
         *pk = (struct packed){ v->packed, *f, 0, buf };
         v->packed = pk;
     }
-    if (pk->generation != v->generation) {
-        for (uint32_t j = 0; j < f->groups; j++)
-            RET_IF_ERR(pack_group(p, v, f, j, pk->buf, err));
-        pk->generation = v->generation;
-    }
+    if (pk->generation != v->generation)
+        RET_IF_ERR(pack_all(p, i, pk, err));
     *out = pk->buf;
     return MOHS_OK;
 }

@@ -9,9 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "model/tokenizer.h"
 #include "model/weights.h"
+
+/* Of a file, looked at before its pages are given back. */
+enum { CHUNK_BYTES = 4 << 20 };
 
 /* ---- the set of tensors ----------------------------------------------- */
 
@@ -102,6 +106,35 @@ mohs_status weights_put(struct mohs_weights *w, const char *name,
     }
     t.name = xstrdup(name);
     return weights_add(w, &t, err);
+}
+
+/* ---- values ------------------------------------------------------------ */
+
+void weights_forget(const struct mohs_weights *w, const uint8_t *data, size_t n)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
+    for (size_t i = 0; i < w->n_maps; i++) {
+        uintptr_t first = (uintptr_t)w->map[i].p;
+        if (at < first || at - first >= w->map[i].n)
+            continue;
+        // nothing was written to them: they come back from the file
+        uintptr_t from = at / page * page;
+        madvise((void *)from, at + n - from, MADV_DONTNEED);
+    }
+}
+
+mohs_status weights_values(const struct mohs_weights *w, const struct wtensor *t,
+                           uint64_t first, float *out, uint64_t n,
+                           struct mohs_error *err)
+{
+    uint32_t bytes = dtype_table[t->dtype].bytes;
+    for (uint64_t k; n; n -= k, first += k, out += k) {
+        const uint8_t *at = t->data + first * bytes;
+        k = n < CHUNK_BYTES / sizeof *out ? n : CHUNK_BYTES / sizeof *out;
+        RET_IF_ERR(dtype_to_f32(t->dtype, at, out, k, err));
+        weights_forget(w, at, (size_t)k * bytes);
+    }
+    return MOHS_OK;
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -245,6 +278,17 @@ void weights_summary(const struct mohs_weights *w, struct weights_summary *out)
                                    dtype_table[d].name, of[d]);
 }
 
+static void hash_data(struct hasher *h, const struct mohs_weights *w,
+                      const struct wtensor *t)
+{
+    uint64_t bytes = t->count * dtype_table[t->dtype].bytes;
+    for (uint64_t at = 0; at < bytes; at += CHUNK_BYTES) {
+        size_t n = (size_t)(bytes - at < CHUNK_BYTES ? bytes - at : CHUNK_BYTES);
+        hasher_bytes(h, t->data + at, n);
+        weights_forget(w, t->data + at, n);
+    }
+}
+
 /* In order of names, so that the order in the file does not matter. */
 static struct hash128 hash_all(const struct mohs_weights *w)
 {
@@ -261,8 +305,7 @@ static struct hash128 hash_all(const struct mohs_weights *w)
         hasher_u64(h, t->n_dims);
         for (uint32_t d = 0; d < t->n_dims; d++)
             hasher_u64(h, t->dims[d]);
-        hasher_bytes(h, t->data,
-                     (size_t)(t->count * dtype_table[t->dtype].bytes));
+        hash_data(h, w, t);
     }
     char *config = w->config_json
                        ? json_dumps(w->config_json, JSON_COMPACT | JSON_SORT_KEYS)
@@ -311,7 +354,7 @@ static mohs_status api_read(const struct mohs_weights *w, const char *name,
                          "%s: tensor \"%s\" has %llu values, not %llu", w->path,
                          name, (unsigned long long)t->count,
                          (unsigned long long)count);
-    mohs_status st = dtype_to_f32(t->dtype, t->data, out, count, err);
+    mohs_status st = weights_values(w, t, 0, out, count, err);
     return st < 0 ? err_prefix(err, st, "%s: tensor \"%s\"", w->path, name) : st;
 }
 

@@ -62,6 +62,14 @@ mohs_status weights_add(struct mohs_weights *w, const struct wtensor *t,
 /* Converts n elements to float32. */
 mohs_status dtype_to_f32(enum dtype d, const uint8_t *in, float *out, uint64_t n,
                          struct mohs_error *err);
+/* The same for values first .. first + n of t, in pieces whose pages are given
+ * back. */
+mohs_status weights_values(const struct mohs_weights *w, const struct wtensor *t,
+                           uint64_t first, float *out, uint64_t n,
+                           struct mohs_error *err);
+/* These bytes of a tensor are not needed for now: no memory is held for them
+ * when they lie in a mapped file, where the next look finds them again. */
+void weights_forget(const struct mohs_weights *w, const uint8_t *data, size_t n);
 /* Round to nearest even; values past the largest half become infinity. */
 uint16_t half_from_float(float f);
 void half_to_float(const uint8_t *in, float *out, uint64_t n);

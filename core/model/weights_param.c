@@ -85,6 +85,9 @@ static mohs_status find_source(const struct mohs_weights *w,
     if (!t)
         return mohs_fail(err, MOHS_E_FORMAT, "%s: no tensor %s", w->path, s->name);
     *out = t;
+    mohs_status st = dtype_to_f32(t->dtype, t->data, NULL, 0, err); // its type
+    if (st < 0)
+        return err_prefix(err, st, "%s: tensor %s", w->path, s->name);
     if (same_shape(t, s))
         return MOHS_OK;
     shape_text(t->n_dims, t->dims, have);
@@ -104,7 +107,8 @@ mohs_status weights_fits(const struct mohs_weights *w,
 }
 
 /* Column by column of the parameter, each a run of the stored matrix. */
-static mohs_status read_transposed(const struct wtensor *t, const struct source *s,
+static mohs_status read_transposed(const struct mohs_weights *w,
+                                   const struct wtensor *t, const struct source *s,
                                    uint32_t rows, float *out,
                                    struct mohs_error *err)
 {
@@ -120,6 +124,7 @@ static mohs_status read_transposed(const struct wtensor *t, const struct source 
             for (uint32_t k = 0; k < n; k++)
                 out[(i + k) * columns + j] = run[k];
         }
+    weights_forget(w, t->data, (size_t)(t->count * bytes));
     return MOHS_OK;
 }
 
@@ -137,9 +142,7 @@ mohs_status weights_read_param(const struct mohs_weights *w,
         row *= spec->dims[i];
     mohs_status st =
         s.transposed
-            ? read_transposed(t, &s, spec->dims[0], out, err)
-            : dtype_to_f32(t->dtype,
-                           t->data + s.first * row * dtype_table[t->dtype].bytes,
-                           out, count, err);
+            ? read_transposed(w, t, &s, spec->dims[0], out, err)
+            : weights_values(w, t, s.first * row, out, count, err);
     return st < 0 ? err_prefix(err, st, "%s: tensor %s", w->path, s.name) : st;
 }

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Declared parameters: read when a graph wants them, held once, in the form
+ * that it reads, and the same bits as parameters that were set. */
+#include "config.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/graph_internal.h"
+#include "unit/graph_model.h"
+
+static struct compute *dev;
+static struct params *par, *declared;
+
+/* Where the declared parameters come from: those that were set. */
+static struct origin {
+    const char *name;
+    uint32_t reads;
+    float poison; /* in place of the first value, when not 0 */
+    bool broken;
+} origin[128];
+
+static mohs_status from_set(void *user, float *out, uint64_t count,
+                            struct mohs_error *err)
+{
+    struct origin *o = user;
+    o->reads++;
+    if (o->broken)
+        return mohs_fail(err, MOHS_E_IO, "%s: unreadable", o->name);
+    RET_IF_ERR(params_read(par, o->name, out, count, err));
+    if (o->poison != 0)
+        out[0] = o->poison;
+    return MOHS_OK;
+}
+
+static void setup(void)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    gm_ok(compute_open(getenv("MOHS_DEVICE"), &dev, &e), &e);
+    par = gm_params(dev);
+    declared = params_new(dev);
+    for (size_t i = 0; i < params_count(par); i++) {
+        uint32_t dims[MOHS_DIMS_MAX], n = params_shape(par, i, dims);
+        origin[i] = (struct origin) { .name = params_name(par, i) };
+        gm_ok(params_declare(declared, origin[i].name, n, dims, from_set,
+                             &origin[i], &e), &e);
+    }
+}
+
+static void teardown(void)
+{
+    params_free(declared);
+    params_free(par);
+    compute_close(dev);
+}
+
+static struct origin *origin_of(const char *name)
+{
+    return &origin[params_find(par, name)];
+}
+
+static uint64_t memory(void)
+{
+    uint64_t now;
+    compute_memory(dev, &now, NULL);
+    return now;
+}
+
+static struct gm image_only(struct params *p)
+{
+    struct gm m = gm_new(dev, p, 3);
+    struct mohs_error e = MOHS_ERROR_INIT;
+    m.image = gm_image(m.g, m.pixels);
+    graph_output(m.g, m.image);
+    gm_ok(graph_plan(m.g, NULL, &e), &e);
+    return m;
+}
+
+static void run_image(struct gm *m)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    float px[3 * GM_PIXELS];
+    for (int i = 0; i < 3 * GM_PIXELS; i++)
+        px[i] = sinf((float)i);
+    gm_ok(tensor_write(m->pixels, px, &e), &e);
+    gm_ok(graph_run(m->g, &e), &e);
+}
+
+static void same_output(struct tensor *a, struct tensor *b)
+{
+    float *x = gm_read(a), *y = gm_read(b);
+    ck_assert_mem_eq(x, y, (size_t)tensor_count(a) * sizeof *x);
+    free(x);
+    free(y);
+}
+
+/* Values and gradients, those by weights among them. */
+START_TEST(same_bits)
+{
+    struct tensor *a[GM_WRT], *b[GM_WRT];
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct gm m = gm_training(dev, par, 5, a);
+    struct gm k = gm_training(dev, declared, 5, b);
+    gm_ok(graph_plan(m.g, NULL, &e), &e);
+    gm_ok(graph_plan(k.g, NULL, &e), &e);
+    for (int round = 0; round < 2; round++) {
+        gm_write(&m);
+        gm_write(&k);
+        gm_ok(graph_run(m.g, &e), &e);
+        gm_ok(graph_run(k.g, &e), &e);
+    }
+    same_output(m.loss, k.loss);
+    for (int i = 0; i < GM_WRT; i++)
+        same_output(a[i], b[i]);
+    graph_free(m.g);
+    graph_free(k.g);
+}
+END_TEST
+
+/* Nothing but what the tower reads, in the one form that it reads. */
+START_TEST(held_once)
+{
+    uint64_t before = memory();
+    struct graph_cost cost;
+    struct gm k = image_only(declared);
+    struct mohs_error e = MOHS_ERROR_INIT;
+    uint64_t staging = 4 * GM_MLP * GM_WIDTH; // the largest matrix
+    gm_ok(graph_plan(k.g, &cost, &e), &e);
+    ck_assert_uint_eq(memory(), before);
+    run_image(&k);
+    uint64_t held = memory() - before - cost.arena_bytes;
+    if (cost.packed_bytes) {
+        ck_assert_uint_lt(cost.weight_bytes, 10000);
+        ck_assert_ptr_null(params_buffer(
+            declared, params_find(declared, "image.0.f1.w")));
+    }
+    ck_assert_uint_ge(held, cost.weight_bytes + cost.packed_bytes);
+    uint64_t most = cost.weight_bytes + cost.packed_bytes +
+                    cost.scratch_bytes + staging;
+    ck_assert_uint_le(held, most);
+    run_image(&k);
+    for (size_t i = 0; i < params_count(par); i++)
+        ck_assert_msg(origin[i].reads ==
+                          (strncmp(origin[i].name, "image.", 6) == 0 ||
+                           !strcmp(origin[i].name, "patch") ||
+                           !strcmp(origin[i].name, "cls")),
+                      "%s: read %u times", origin[i].name, origin[i].reads);
+    graph_free(k.g);
+}
+END_TEST
+
+/* A matrix may be wanted as it is later on, and be set at any time. */
+START_TEST(other_forms_later)
+{
+    struct gm k = image_only(declared), m = image_only(par);
+    struct mohs_error e = MOHS_ERROR_INIT;
+    uint32_t dims[] = { GM_EMBED, GM_WIDTH };
+    float *v = calloc(GM_EMBED * GM_WIDTH, sizeof *v);
+    run_image(&k);
+    struct graph *g = graph_new(dev, declared);
+    struct tensor *w = graph_weight(g, "image.proj", 2, dims);
+    graph_output(g, w);
+    gm_ok(graph_plan(g, NULL, &e), &e);
+    gm_ok(graph_run(g, &e), &e);
+    float *x = gm_read(w);
+    gm_ok(params_read(par, "image.proj", v, GM_EMBED * GM_WIDTH, &e), &e);
+    ck_assert_mem_eq(x, v, GM_EMBED * GM_WIDTH * sizeof *v);
+    free(x);
+    graph_free(g);
+
+    v[5] += 1;
+    gm_ok(params_set(declared, "image.proj", 2, dims, v, &e), &e);
+    gm_ok(params_set(par, "image.proj", 2, dims, v, &e), &e);
+    run_image(&k);
+    run_image(&m);
+    same_output(k.image, m.image);
+    free(v);
+    graph_free(k.g);
+    graph_free(m.g);
+}
+END_TEST
+
+/* A reader that fails stops the run with its text; the next may do. */
+START_TEST(reader_fails)
+{
+    static const char *const names[] = { "cls", "image.1.q.w" };
+    for (int i = 0; i < 2; i++) {
+        struct gm k = image_only(declared);
+        struct mohs_error e = MOHS_ERROR_INIT;
+        origin_of(names[i])->broken = true;
+        mohs_status st = graph_run(k.g, &e);
+        ck_assert_int_eq(st, MOHS_E_IO);
+        ck_assert_ptr_nonnull(strstr(e.text, "unreadable"));
+        origin_of(names[i])->broken = false;
+        run_image(&k);
+        graph_free(k.g);
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
+START_TEST(nan_in_a_packed_weight)
+{
+    struct gm k = image_only(declared);
+    struct mohs_error e = MOHS_ERROR_INIT;
+    origin_of("image.1.f2.w")->poison = NAN;
+    ck_assert_str_eq(graph_find_nan(k.g, &e), "weight \"image.1.f2.w\"");
+    graph_free(k.g);
+}
+END_TEST
+
+START_TEST(shape_is_fixed)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    uint32_t dims[] = { GM_WIDTH, 1 };
+    ck_assert_int_eq(params_declare(declared, "cls", 2, dims, from_set,
+                                    &origin[0], &e), MOHS_E_ARG);
+    ck_assert_ptr_nonnull(strstr(e.text, "\"cls\": its shape is fixed"));
+}
+END_TEST
+
+int main(void)
+{
+    if (gm_no_device())
+        return 77;
+    Suite *s = suite_create("graph_params");
+    TCase *t = tcase_create("graph_params");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, same_bits);
+    tcase_add_test(t, held_once);
+    tcase_add_test(t, other_forms_later);
+    tcase_add_test(t, reader_fails);
+    tcase_add_test(t, nan_in_a_packed_weight);
+    tcase_add_test(t, shape_is_fixed);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
