@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Image towers in PyTorch: encode.py NAME [batch [runs]] times one, random
-weights; encode.py NAME --save DIR writes it for bench/encode. NAME is a model
-of open_clip, or torchvision/NAME or timm/NAME."""
+"""Image towers in PyTorch: encode.py NAME [batch [runs [MODEL]]] times one and
+says how much memory the process took at most; encode.py NAME --save DIR writes
+a MODEL for bench/encode. Without MODEL the weights are random. NAME is a model
+of open_clip, or torchvision/NAME or timm/NAME, or transformers/ViT-B-32 and the
+like."""
 import pathlib
+import resource
 import statistics
 import sys
 import time
@@ -10,31 +13,63 @@ import time
 import torch
 
 
-def make(name):
+TRANSFORMERS = {
+    "ViT-B-32": {},
+    "ViT-B-16": {"vision_config": {"patch_size": 16}},
+    "ViT-L-14": {
+        "vision_config": dict(hidden_size=1024, intermediate_size=4096,
+                              num_hidden_layers=24, num_attention_heads=16,
+                              patch_size=14, projection_dim=768),
+        "text_config": dict(hidden_size=768, intermediate_size=3072,
+                            num_attention_heads=12, projection_dim=768),
+        "projection_dim": 768},
+}
+
+
+def load(model, path):
+    """Weights of `path`, as people load them: the model first, then they."""
+    if path:
+        from safetensors.torch import load_file
+        model.load_state_dict(load_file(path))
+    return model.eval()
+
+
+def make(name, path):
+    """What encodes pictures, and their size."""
     torch.manual_seed(3)
     kind, _, rest = name.rpartition("/")
+    if path and path.is_dir() and kind != "transformers":
+        path, = path.glob("*.safetensors")
     if kind == "torchvision":
         import torchvision
-        return getattr(torchvision.models, rest)().eval(), 224
+        return load(getattr(torchvision.models, rest)(), path), 224
     if kind == "timm":
         import timm
-        return timm.create_model(rest).eval(), 224
+        return load(timm.create_model(rest), path), 224
+    if kind == "transformers":
+        from transformers import CLIPConfig, CLIPModel
+        model = (CLIPModel.from_pretrained(path) if path else
+                 CLIPModel(CLIPConfig(**TRANSFORMERS[rest]))).eval()
+        return model.get_image_features, model.config.vision_config.image_size
     import open_clip
     size = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
-    return open_clip.create_model(name).visual.eval(), size
+    model = open_clip.create_model(name, pretrained=path and str(path)).eval()
+    return model.encode_image, size
 
 
 def save(name, where):
+    import models_clip
     import models_conv
     kind, _, rest = name.rpartition("/")
     where.mkdir(parents=True, exist_ok=True)
     make = {"torchvision": models_conv.torchvision_case,
-            "timm": models_conv.timm_case, "": models_conv.open_clip_case}
+            "timm": models_conv.timm_case, "": models_conv.open_clip_case,
+            "transformers": lambda d, n: models_clip.hf(d, TRANSFORMERS[n])}
     print(make[kind](where, rest or name).path)
 
 
-def main(name, batch=1, runs=5):
-    model, size = make(name)
+def main(name, batch=1, runs=5, path=None):
+    model, size = make(name, path)
     x = torch.randn(batch, 3, size, size)
     times, used = [], []
     with torch.inference_mode():
@@ -44,13 +79,15 @@ def main(name, batch=1, runs=5):
             if i:
                 times.append(time.time() - t0)
                 used.append(time.process_time() - c0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads: forward "
           f"batch {batch}: {batch / statistics.median(times):7.2f} images/s, "
-          f"{statistics.median(used) / batch:8.5f} cpu-s/image")
+          f"{statistics.median(used) / batch:8.5f} cpu-s/image, "
+          f"{peak:.1f} MB peak")
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 4 and sys.argv[2] == "--save":
         save(sys.argv[1], pathlib.Path(sys.argv[3]))
     else:
-        main(sys.argv[1], *map(int, sys.argv[2:]))
+        main(sys.argv[1], *map(int, sys.argv[2:4]), *map(pathlib.Path, sys.argv[4:]))
