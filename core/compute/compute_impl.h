@@ -72,6 +72,9 @@ const char *cl_error_name(cl_int e);
 MOHS_PRINTF(3, 4)
 mohs_status cl_fail(struct mohs_error *err, cl_int e, const char *fmt, ...);
 
+/* Vectors of 512 bits, and with them 32 registers; else 16 of at most 256. */
+bool device_is_wide(const struct compute *c);
+
 void compute_ref(struct compute *c);
 void compute_drop(struct compute *c);
 

@@ -167,6 +167,14 @@ static void fill_info(struct compute *c, const struct probed *p)
     hash_hex(hasher_end(h), c->fingerprint);
 }
 
+bool device_is_wide(const struct compute *c)
+{
+    cl_uint width = 0;
+    clGetDeviceInfo(c->dev, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width,
+                    &width, NULL);
+    return width >= 16;
+}
+
 mohs_status compute_open(const char *want, struct compute **out,
                          struct mohs_error *err)
 {

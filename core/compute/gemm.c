@@ -15,9 +15,9 @@
 enum { F_BIAS = 1, F_RESIDUAL = 2, F_PRE = 4, F_ACCUMULATE = 8, F_SCALE = 16,
        F_FIRST = 32 };
 enum { TILED_SIDE = 16, TILED_TILE = 64, PACK_CHUNK = 256 };
-/* Largest tile of one work-item (RB and NP of gemm_cpu.cl), and how many
- * work-items each compute unit should get for balance. */
-enum { RB_MAX = 4, NP_MAX = 8, ITEMS_PER_UNIT = 12 };
+/* Largest tile of one work-item, and how many work-items each compute unit
+ * should get for balance. */
+enum { TILE_ROWS = 96, TILE_COLS = 512, ITEMS_PER_UNIT = 12 };
 
 /* ---- what suits the device ---- */
 
@@ -33,12 +33,9 @@ static const struct gemm_form *form_of(struct compute *c)
 {
     if (c->gemm_form)
         return c->gemm_form;
-    cl_uint width = 0;
-    clGetDeviceInfo(c->dev, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width,
-                    &width, NULL);
     const char *want = getenv("MOHS_GEMM");
     c->gemm_form = c->info.type != MOHS_DEVICE_CPU ? &forms[2] :
-                   width >= 16 ? &forms[0] : &forms[1];
+                   device_is_wide(c) ? &forms[0] : &forms[1];
     for (size_t i = 0; want && i < sizeof forms / sizeof *forms; i++)
         if (!strcmp(want, forms[i].name))
             c->gemm_form = &forms[i];
@@ -240,20 +237,22 @@ static mohs_status run_tiled(struct compute *c, const struct gemm *g,
     return kernel_run(c, p, "gemm_tiled", 2, global, NULL, l.a, l.n, err);
 }
 
-/* Strips and panels per work-item: large tiles reuse more of what they load,
- * many tiles balance better. */
-static void choose_tile(const struct compute *c, uint32_t strips,
-                        uint32_t panels, uint32_t *rb, uint32_t *np)
+/* Strips and panels per work-item: large and square tiles reuse more of what
+ * they load, many tiles balance better. */
+static void choose_tile(const struct compute *c, const struct gemm_form *f,
+                        uint32_t strips, uint32_t panels, uint32_t *rb,
+                        uint32_t *np)
 {
-    uint64_t want = (uint64_t)c->info.units * ITEMS_PER_UNIT;
-    uint32_t groups = ceil_div(panels, NP_MAX);
-    *rb = RB_MAX;
+    uint64_t units = c->info.units, want = units > 1 ? units * ITEMS_PER_UNIT : 1;
+    uint32_t groups = ceil_div(panels, TILE_COLS / 16 / f->nv);
+    *rb = TILE_ROWS / f->mr < strips ? TILE_ROWS / f->mr : strips;
     *np = ceil_div(panels, groups ? groups : 1);
-    while (*rb > 1 &&
+    while (*rb * *np > 1 &&
            (uint64_t)ceil_div(strips, *rb) * ceil_div(panels, *np) < want)
-        --*rb;
-    while (*np > 1 && (uint64_t)strips * ceil_div(panels, *np) < want)
-        --*np;
+        if (*np > 1 && (*rb == 1 || *np * f->nv * 16 >= *rb * f->mr))
+            --*np;
+        else
+            --*rb;
 }
 
 static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
@@ -263,11 +262,12 @@ static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
     struct mohs_program *p;
     struct arg_list l = { .n = 0 };
     char options[64];
-    snprintf(options, sizeof options, "-DMR=%u -DNV=%u%s", f->mr, f->nv,
+    snprintf(options, sizeof options, "-DMR=%u -DNV=%u -DRB=%u -DNP=%u%s",
+             f->mr, f->nv, TILE_ROWS / f->mr, TILE_COLS / 16 / f->nv,
              g->a_trans ? " -DA_TRANS" : is_conv(g) ? " -DCONV" : "");
     RET_IF_ERR(program_core(c, "gemm_cpu", options, &p, err));
     uint32_t strips = ceil_div(g->m, f->mr), panels = panels_of(f, g->n), rb, np;
-    choose_tile(c, strips, panels, &rb, &np);
+    choose_tile(c, f, strips, panels, &rb, &np);
     add_buffer(&l, g->a, g->a_off);
     add_u64(&l, g->lda);
     add_buffer(&l, packed, packed_off);

@@ -29,6 +29,12 @@
 #define CPU_KERNEL kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #define UNROLL __attribute__((opencl_unroll_hint))
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
+/* Asks for the line at p to come to the second cache; it need not be mapped. */
+#ifdef __clang__
+#define FETCH(p) __builtin_prefetch(p, 0, 2)
+#else
+#define FETCH(p) (void)(p)
+#endif
 
 /*
  * exp<W>: x = n ln 2 + r, |r| <= ln 2 / 2; exp(r) = 1 + r + r^2 P(r); 2^n is

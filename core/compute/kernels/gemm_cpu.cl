@@ -2,9 +2,10 @@
 /*
  * C = act(alpha op(A) op(B) scale + bias) + residual (+ C) for CPU devices. One
  * work-item makes a tile of rb strips (MR rows each) by np panels (NR = 16 NV
- * columns each). B comes packed in panels [k padded to 16][NR]; a strip of A
- * is copied KC columns at a time to private memory, where it stays in the
- * first cache while the panels stream from the second. MR * NV accumulators
+ * columns each). B comes packed in panels [k padded to 16][NR]. A block of KC
+ * columns of the tile's rows is copied to private memory, where it stays in
+ * the second cache; KC rows of a panel stay in the first while the strips
+ * pass by, and what comes next is fetched meanwhile. MR * NV accumulators
  * live in registers. Each element adds its products in ascending k with one
  * fma each, whatever the tile.
  */
@@ -15,10 +16,10 @@
 #define NV 2 /* float16 vectors across a panel */
 #endif
 #ifndef KC
-#define KC 512 /* multiple of 16 */
+#define KC 256 /* multiple of 16 */
 #endif
 #ifndef RB
-#define RB 4 /* most strips of a tile */
+#define RB 8 /* most strips of a tile */
 #endif
 #ifndef NP
 #define NP 8 /* most panels of a tile */
@@ -33,14 +34,29 @@
 #define AT(i, q) ((i)*16 + (q))
 #endif
 
+/* Floats from one strip of a block to the next: 16 to write too far into. */
+#define STRIP(kc) (MR * (kc) + 16)
+
+/* What to fetch while a strip is multiplied: a line of 16 floats from each of
+ * two places every 16 steps. */
+struct ahead {
+    global const float *a, *b;
+    ulong step; /* of a; b goes on line by line */
+};
+
 /* acc[MR][NR] += strip[kc] * panel[kc], kc a multiple of 16. */
-static inline void gemm_micro(const float *a, global const float *b, float *acc, uint kc)
+static inline void gemm_micro(const float *a, global const float *b, float *acc,
+                              uint kc, struct ahead next)
 {
     float16 c[MR][NV];
     UNROLL for (int i = 0; i < MR; i++)
         UNROLL for (int j = 0; j < NV; j++)
             c[i][j] = vload16(i * NV + j, acc);
     for (uint k = 0; k < kc; k += 16) {
+        FETCH(next.a);
+        FETCH(next.b);
+        next.a += next.step;
+        next.b += 16;
         UNROLL for (int q = 0; q < 16; q++) {
             float16 v[NV];
             UNROLL for (int j = 0; j < NV; j++)
@@ -147,26 +163,31 @@ static inline void gemm_window(float *strip, global const float *a, ulong lda,
 }
 #endif
 
-/* Copies rows i0.. of op(A), columns k0..k0+kc, zeros beyond m and kc. */
-static inline void gemm_strip(float *strip, global const float *a, ulong lda, uint i0,
-                       uint k0, uint m, uint kc)
-{
+/* Copies ns strips from row i0 of op(A), columns k0..k0+kc, zeros beyond m
+ * and kc. */
 #ifdef A_TRANS
-    uint rows = min(m - i0, (uint)MR);
-    uint whole = m - i0 >= 16 ? kc : 0; // a load of 16 stays in its row
+static inline void gemm_block(float *block, global const float *a, ulong lda,
+                              uint i0, uint ns, uint k0, uint m, uint kc)
+{
+    uint kc16 = (kc + 15) / 16 * 16, n = m - i0;
     a += (ulong)k0 * lda + i0;
-    uint q = 0;
-    for (; q < whole; q++)
-        vstore16(vload16(0, a + q * lda), 0, strip + q * MR);
-    for (; q < kc; q++)
-        for (uint i = 0; i < MR; i++)
-            strip[q * MR + i] = i < rows ? a[q * lda + i] : 0.0f;
-    for (; q % 16; q++)
-        for (uint i = 0; i < MR; i++)
-            strip[q * MR + i] = 0.0f;
-#else
-    for (uint i = 0; i < MR; i++) {
-        float *to = strip + i * 16;
+    for (uint q = 0; q < kc16; q++)
+        for (uint s = 0; s < ns; s++) {
+            uint left = n - s * MR;
+            global const float *from = a + q * lda + s * MR;
+            float16 v = (float16)(0.0f);
+            if (q < kc)
+                v = load_n(from, min(left, (uint)16));
+            vstore16(v, 0, block + s * STRIP(kc16) + q * MR);
+        }
+}
+#elif !defined(CONV)
+static inline void gemm_block(float *block, global const float *a, ulong lda,
+                              uint i0, uint ns, uint k0, uint m, uint kc)
+{
+    uint kc16 = (kc + 15) / 16 * 16;
+    for (uint i = 0; i < ns * MR; i++) {
+        float *to = block + i / MR * STRIP(kc16) + i % MR * 16;
         uint have = i0 + i < m ? kc : 0;
         global const float *from = a + (ulong)(i0 + i) * lda + k0;
         uint q = 0;
@@ -176,7 +197,39 @@ static inline void gemm_strip(float *strip, global const float *a, ulong lda, ui
             vstore16(q < have ? load_n(from + q, have - q) : (float16)(0.0f), 0,
                      to + q * MR);
     }
+}
 #endif
+
+/* What the epilogue will write. */
+static inline void fetch_rows(global const float *c, ulong ldc)
+{
+    UNROLL for (int i = 0; i < MR; i++)
+        UNROLL for (int j = 0; j < NV; j++)
+            FETCH(c + i * ldc + j * 16);
+}
+
+/* Where the next block of A begins for strip s while panel p is multiplied:
+ * of these rows or, behind the last column, of the tile below. */
+static inline struct ahead gemm_ahead(global const float *a, ulong lda, uint i0,
+                                      uint rows, uint k0, uint k, uint s, uint p,
+                                      global const float *panel)
+{
+    struct ahead r = { panel, panel, 16 };
+#ifndef CONV
+    if (k0 >= k) {
+        k0 = 0;
+        i0 += rows;
+    }
+#ifdef A_TRANS
+    // 16 rows of KC at a time, 16 columns of the block each
+    uint lines = (rows + 15) / 16, at = p * rows / MR + s;
+    r.a = a + (ulong)(k0 + at / lines * 16) * lda + i0 + at % lines * 16;
+    r.step = lda;
+#else
+    r.a = a + (ulong)(i0 + s * MR + p % MR) * lda + k0;
+#endif
+#endif
+    return r;
 }
 
 /* Bits of `flags`. */
@@ -205,7 +258,7 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
 #endif
                          )
 {
-    float strip[MR * KC + 16] __attribute__((aligned(64)));
+    float block[RB * STRIP(KC)] __attribute__((aligned(64)));
     float acc[RB * NP * MR * NR] __attribute__((aligned(64)));
     uint i0 = get_group_id(0) * rb * MR, j0 = get_group_id(1) * np * NR;
     uint ns = min(rb, (m - i0 + MR - 1) / MR);
@@ -221,16 +274,24 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
         vstore16((float16)(0.0f), i, acc);
     for (uint k0 = 0; k0 < k; k0 += KC) {
         uint kc = min((uint)KC, k - k0), kc16 = (kc + 15) / 16 * 16;
-        for (uint s = 0; s < ns; s++) {
 #ifdef CONV
-            gemm_window(strip, a, lda, &g, i0 + s * MR, k0, m, kc);
+        for (uint s = 0; s < ns; s++)
+            gemm_window(block + s * STRIP(kc16), a, lda, &g, i0 + s * MR, k0, m,
+                        kc);
 #else
-            gemm_strip(strip, a, lda, i0 + s * MR, k0, m, kc);
+        gemm_block(block, a, lda, i0, ns, k0, m, kc);
 #endif
-            for (uint p = 0; p < nps; p++)
-                gemm_micro(strip, b + (p * pc + k0) * NR,
-                           acc + (s * nps + p) * MR * NR, kc16);
-        }
+        for (uint p = 0; p < nps; p++)
+            for (uint s = 0; s < ns; s++) {
+                global const float *panel = b + (p * pc + k0) * NR;
+                if (k0 + KC >= k)
+                    fetch_rows(c + c_off + (ulong)(i0 + s * MR) * ldc + j0 +
+                               p * NR, ldc);
+                gemm_micro(block + s * STRIP(kc16), panel,
+                           acc + (s * nps + p) * MR * NR, kc16,
+                           gemm_ahead(a, lda, i0, ns * MR, k0 + KC, k, s, p,
+                                      panel + (pc + s * 16) * NR));
+            }
     }
     uint rows = min(ns * MR, m - i0);
     for (uint i = 0; i < rows; i++) {

@@ -20,6 +20,7 @@ CPU_KERNEL void gemm_pack_rows(global const float *b, ulong b_off, ulong ldb,
     for (uint q = k0; q < k1; q++)
         for (uint v = 0; v < NV; v++) {
             uint j = p * NR + v * 16;
+            FETCH(b + (q + 16) * ldb + v * 16);
             float16 x = (float16)(0.0f);
             if (q < k && j < n)
                 x = load_n(b + q * ldb + v * 16, n - j);
