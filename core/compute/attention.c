@@ -2,7 +2,8 @@
 /*
  * Fused attention: checks the description and launches the device's kernels,
  * blocks of rows in vector lanes on CPUs, one row per work-item elsewhere.
- * MOHS_ATTENTION=lanes or rows overrides.
+ * MOHS_ATTENTION overrides: rows; lanes, for registers of 256 bits; wide, for
+ * those of 512.
  */
 #include "config.h"
 
@@ -67,12 +68,18 @@ struct choice {
     uint32_t nv;
 };
 
-static bool wants_lanes(const struct compute *c)
+enum form { ROWS, LANES, WIDE };
+
+static enum form form_of(const struct compute *c)
 {
+    static const char *const names[] = { "rows", "lanes", "wide" };
     const char *s = getenv("MOHS_ATTENTION");
-    if (s && (!strcmp(s, "lanes") || !strcmp(s, "rows")))
-        return *s == 'l';
-    return c->info.type == MOHS_DEVICE_CPU;
+    for (int i = 0; s && i < 3; i++)
+        if (!strcmp(s, names[i]))
+            return (enum form)i;
+    if (c->info.type != MOHS_DEVICE_CPU)
+        return ROWS;
+    return device_is_wide(c) ? WIDE : LANES;
 }
 
 static mohs_status choose(struct compute *c, const struct attention *a,
@@ -80,15 +87,17 @@ static mohs_status choose(struct compute *c, const struct attention *a,
                           struct mohs_error *err)
 {
     char options[64];
+    enum form form = form_of(c);
     out->nv = 0;
     snprintf(options, sizeof options, "-DD=%u", a->d);
-    if (!wants_lanes(c))
+    if (form == ROWS)
         return program_core(c, "attention", options, &out->p, err);
-    // blocks of 32 rows need fewer loads; of 16, less padding
+    // what the registers hold; blocks of 32 rows need fewer loads, of 16
+    // less padding
     uint32_t pad16 = (t + 15) / 16 * 16, pad32 = (t + 31) / 32 * 32;
-    out->nv = pad32 * 8ull > pad16 * 9ull ? 1 : 2;
-    snprintf(options, sizeof options, "-DD=%u -DNV=%u%s", a->d, out->nv,
-             backward ? " -DBACKWARD" : "");
+    out->nv = form == LANES || pad32 * 8ull > pad16 * 9ull ? 1 : 2;
+    snprintf(options, sizeof options, "-DD=%u -DNV=%u -DGROUP=%d%s", a->d,
+             out->nv, form == WIDE ? 8 : 6, backward ? " -DBACKWARD" : "");
     return program_core(c, "attention_cpu", options, &out->p, err);
 }
 

@@ -219,7 +219,8 @@ static struct result run(const struct problem *p)
 
 static void setup_form(int i)
 {
-    setenv("MOHS_ATTENTION", i ? "rows" : "lanes", 1);
+    static const char *const forms[] = { "lanes", "wide", "rows" };
+    setenv("MOHS_ATTENTION", forms[i], 1);
     setup();
 }
 
@@ -345,10 +346,10 @@ int main(void)
     Suite *s = suite_create("attention");
     TCase *t = tcase_create("attention");
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, against_double, 0, 2 * N_SHAPES);
+    tcase_add_loop_test(t, against_double, 0, 3 * N_SHAPES);
     tcase_add_loop_test(t, reference_gradient, MOHS_MASK_NONE,
                         MOHS_MASK_LAST + 1);
-    tcase_add_loop_test(t, invariance, 0, 8);
+    tcase_add_loop_test(t, invariance, 0, 12);
     tcase_add_test(t, faults);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -15,8 +15,11 @@
 #define STEP 128 /* rows of the other side at a time */
 #endif
 #define LANES (NV * 16)
+#define STEP_ROOM ((STEP + GROUP - 1) / GROUP * GROUP)
 #define D16 ((D + 15) / 16 * 16)
+#ifndef GROUP
 #define GROUP 8 /* accumulators per vector */
+#endif
 
 typedef struct {
     float16 v[NV];
@@ -120,6 +123,7 @@ static inline void scores(float *s, global const float *x, ulong ld, uint n,
             lanes_store(o + i * LANES, c[i]);                                 \
     }
 DEFINE_GATHER(gather_group, GROUP)
+DEFINE_GATHER(gather_four, 4)
 DEFINE_GATHER(gather_one, 1)
 
 static inline void gather_all(float *o, global const float *x, ulong ld, uint n,
@@ -128,6 +132,8 @@ static inline void gather_all(float *o, global const float *x, ulong ld, uint n,
     uint e = 0;
     ROLLED for (; e + GROUP <= D; e += GROUP)
         gather_group(o + e * LANES, x + e, ld, n, s);
+    ROLLED for (; e + 4 <= D; e += 4)
+        gather_four(o + e * LANES, x + e, ld, n, s);
     ROLLED for (; e < D; e++)
         gather_one(o + e * LANES, x + e, ld, n, s);
 }
@@ -207,7 +213,7 @@ CPU_KERNEL void attention_fwd(global const float *q, ulong q_off, uint ldq,
 {
     float qt[D16 * LANES] __attribute__((aligned(64)));
     float ot[D16 * LANES] __attribute__((aligned(64)));
-    float s[STEP * LANES] __attribute__((aligned(64)));
+    float s[STEP_ROOM * LANES] __attribute__((aligned(64)));
     uint i0 = get_group_id(0) * LANES, h = get_group_id(1), b = get_group_id(2);
     uint rows = min((uint)LANES, tq - i0);
     uint n = block_keys(mask, lengths + len_off, b, i0, tk);
@@ -271,8 +277,8 @@ CPU_KERNEL void attention_dq(global const float *q, ulong q_off, uint ldq,
     float qt[D16 * LANES] __attribute__((aligned(64)));
     float gt[D16 * LANES] __attribute__((aligned(64)));
     float ot[D16 * LANES] __attribute__((aligned(64)));
-    float s[STEP * LANES] __attribute__((aligned(64)));
-    float g[STEP * LANES] __attribute__((aligned(64)));
+    float s[STEP_ROOM * LANES] __attribute__((aligned(64)));
+    float g[STEP_ROOM * LANES] __attribute__((aligned(64)));
     uint i0 = get_group_id(0) * LANES, h = get_group_id(1), b = get_group_id(2);
     uint rows = min((uint)LANES, tq - i0);
     uint n = block_keys(mask, lengths + len_off, b, i0, tk);
@@ -322,8 +328,8 @@ CPU_KERNEL void attention_dkv(global const float *q, ulong q_off, uint ldq,
     float vt[D16 * LANES] __attribute__((aligned(64)));
     float ok[D16 * LANES] __attribute__((aligned(64)));
     float ov[D16 * LANES] __attribute__((aligned(64)));
-    float s[STEP * LANES] __attribute__((aligned(64)));
-    float g[STEP * LANES] __attribute__((aligned(64)));
+    float s[STEP_ROOM * LANES] __attribute__((aligned(64)));
+    float g[STEP_ROOM * LANES] __attribute__((aligned(64)));
     uint j0 = get_group_id(0) * LANES, h = get_group_id(1), b = get_group_id(2);
     uint rows = min((uint)LANES, tk - j0);
     int seen = sample_keys(mask, lengths + len_off, b, tk);
