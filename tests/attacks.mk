@@ -41,3 +41,9 @@ tests_unit_test_text_attacks_SOURCES = %D%/unit/test_text_attacks.c
 tests_unit_test_text_attacks_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_text_attacks_LDADD = $(tests_unit_test_victim_text_LDADD)
 EXTRA_DIST += tests/golden/text_attacks.py tests/golden/text_attacks.h
+check_PROGRAMS += tests/unit/test_guard_text
+tests_unit_test_guard_text_SOURCES = %D%/unit/test_guard_text.c %D%/unit/attack_victim.c \
+	%D%/unit/attack_victim.h
+tests_unit_test_guard_text_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_guard_text_LDADD = core/libeval.la core/libplugincheck.la core/libplugin.la \
+	core/libcompute.la core/libbase.la $(CHECK_LIBS) -lpthread -lm

@@ -420,14 +420,16 @@ static struct state *chunk_state(const struct assault *a, const uint32_t *sample
 }
 
 static mohs_status chunk_guard(const struct assault *a, struct chunk *ch,
-                               const float *candidate, struct mohs_error *err)
+                               const float *candidate, struct guard *captions,
+                               struct mohs_error *err)
 {
     const struct mohs_model_info *info = encoder_info(a->c->model->encoder);
     struct guard_options o = { .candidate = candidate,
                                .scale = info->logit_scale,
                                .bias = info->logit_bias,
                                .budget = a->c->attack.budget,
-                               .state = ch->state };
+                               .state = ch->state,
+                               .also = captions };
     o.budget.max_seconds *= (double)ch->v->n / a->n;
     RET_IF_ERR(guard_new(ch->v, &o, &ch->guard, err));
     if (guard_resumed(ch->guard))
@@ -439,7 +441,8 @@ static mohs_status chunk_guard(const struct assault *a, struct chunk *ch,
 
 mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
                               uint32_t n, const struct mohs_victim_pair *pair,
-                              struct chunk *ch, struct mohs_error *err)
+                              struct guard *captions, struct chunk *ch,
+                              struct mohs_error *err)
 {
     const struct dataset *d = a->c->data->set;
     bool images = a->tower == MOHS_TOWER_IMAGE;
@@ -470,7 +473,7 @@ mohs_status chunk_open(const struct assault *a, const uint32_t *sample,
         .attack = a->c->attack.item->item->id,
     };
     RET_IF_ERR(victim_new(&o, &ch->v, err));
-    return chunk_guard(a, ch, o.candidate, err);
+    return chunk_guard(a, ch, o.candidate, captions, err);
 }
 
 /* Images, or texts, and where the attack takes pairs their captions. */
@@ -485,13 +488,13 @@ static mohs_status scene_open(const struct assault *a, const uint32_t *sample, u
     struct chunk *ch = &s->own, *cap = &s->captions;
     chunk_prepare(a, sample, n, ch);
     if (!a->captions)
-        return chunk_open(a, sample, n, NULL, ch, err);
+        return chunk_open(a, sample, n, NULL, NULL, ch, err);
     // the positives of these images, one after the other
     chunk_prepare(a->captions, ch->positive, ch->first[n], cap);
-    RET_IF_ERR(chunk_open(a->captions, ch->positive, ch->first[n], NULL, cap, err));
+    RET_IF_ERR(chunk_open(a->captions, ch->positive, ch->first[n], NULL, NULL, cap, err));
     s->pair = (struct mohs_victim_pair) { sizeof s->pair, guard_victim(cap->guard),
                                           ch->first };
-    return chunk_open(a, sample, n, &s->pair, ch, err);
+    return chunk_open(a, sample, n, &s->pair, cap->guard, ch, err);
 }
 
 static void scene_close(struct scene *s, bool done)

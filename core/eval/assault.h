@@ -45,9 +45,10 @@ struct chunk {
 };
 void chunk_prepare(const struct assault *a, const uint32_t *sample, uint32_t n,
                    struct chunk *ch);
+/* captions: the guard of pair's texts, or NULL as pair may be. */
 mohs_status chunk_open(const struct assault *a, const uint32_t *sample, uint32_t n,
-                       const struct mohs_victim_pair *pair, struct chunk *ch,
-                       struct mohs_error *err);
+                       const struct mohs_victim_pair *pair, struct guard *captions,
+                       struct chunk *ch, struct mohs_error *err);
 /* done: nothing is left that a killed process would have to do again. */
 void chunk_close(struct chunk *ch, bool done);
 

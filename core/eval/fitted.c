@@ -88,7 +88,7 @@ static mohs_status epoch_run(struct fit *f, const uint32_t *order, struct mohs_e
         uint32_t n = f->n - i < batch ? f->n - i : batch;
         struct chunk ch = { 0 };
         chunk_prepare(&f->own, order + i, n, &ch);
-        mohs_status st = chunk_open(&f->own, order + i, n, NULL, &ch, err);
+        mohs_status st = chunk_open(&f->own, order + i, n, NULL, NULL, &ch, err);
         if (st >= 0)
             st = f->api->chunk(f->self, guard_victim(ch.guard), err);
         scratch_reset();

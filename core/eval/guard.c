@@ -28,6 +28,7 @@ struct guard {
     struct mohs_victim_text text;
     struct mohs_site *site; /* those opened through this */
     size_t n_sites;
+    struct guard *other; /* of the images' captions, or of the captions' images */
 };
 
 static struct guard *of(const struct mohs_victim *v)
@@ -86,12 +87,18 @@ static mohs_status clean_pass(struct guard *g, uint32_t i, uint32_t output,
     return st;
 }
 
+/* Passes that begin; what is kept of them is known at the next point. */
+static void tally(const struct guard *g, uint32_t n)
+{
+    if (g->o.state)
+        state_tally_set(g->o.state, state_tally(g->o.state) + n);
+}
+
 static mohs_status live_pass(struct guard *g, uint32_t n, const uint32_t *sample,
                              uint32_t output, mohs_loss_fn fn, void *user, float *loss,
                              int32_t gradient, struct mohs_error *err)
 {
-    if (g->o.state)
-        state_tally_set(g->o.state, state_tally(g->o.state) + n);
+    tally(g, n);
     RET_IF_ERR(g->inner->pass(g->inner, n, sample, output, fn, user, loss, gradient,
                               err));
     for (uint32_t j = 0; j < n; j++) {
@@ -177,6 +184,8 @@ static mohs_status trials(struct mohs_victim *v, uint32_t n, const uint32_t *sam
             of_live[m++] = text[j];
         }
     }
+    if (st >= 0)
+        tally(g, m);
     if (st >= 0 && m == n) {
         st = g->inner_text->pass(g->inner, n, sample, text, output, fn, user, loss, err);
     } else if (st >= 0 && m) {
@@ -255,6 +264,8 @@ static mohs_status point(struct mohs_victim *v, uint32_t n, const uint32_t *samp
 {
     struct guard *g = of(v);
     g->used = used_s(g);
+    if (g->other)
+        g->other->used = used_s(g->other);
     return state_point(g->o.state, n, sample, err);
 }
 
@@ -271,26 +282,46 @@ static const void *extension(struct mohs_victim *v, const char *id)
                                             : text_api(g);
 }
 
+enum { COUNTS = 4 };
+
+static void counts_of(struct guard *g, struct mohs_state_part part[COUNTS])
+{
+    size_t n = g->pub.n;
+    part[0] = (struct mohs_state_part) { g->forward, n * sizeof *g->forward, 0 };
+    part[1] = (struct mohs_state_part) { g->backward, n * sizeof *g->backward, 0 };
+    part[2] = (struct mohs_state_part) { g->spent, n, 0 };
+    part[3] = (struct mohs_state_part) { &g->used, sizeof g->used, 0 };
+}
+
+static uint64_t passes_of(const struct guard *g)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; g && i < g->pub.n; i++)
+        n += g->forward[i];
+    return n;
+}
+
 /* The host's own frame, outside of the attack's. */
 static mohs_status frame(struct guard *g, struct mohs_error *err)
 {
-    size_t n = g->pub.n;
-    struct mohs_state_part part[] = {
-        { g->forward, n * sizeof *g->forward, 0 },
-        { g->backward, n * sizeof *g->backward, 0 },
-        { g->spent, n, 0 },
-        { &g->used, sizeof g->used, 0 },
-    };
-    uint64_t kept = 0;
-    int32_t st = state_enter(g->o.state, "host", part, 4, err);
+    struct mohs_state_part part[2 * COUNTS];
+    struct guard *also = g->o.also;
+    counts_of(g, part);
+    if (also)
+        counts_of(also, part + COUNTS);
+    int32_t st = state_enter(g->o.state, "host", part, also ? 2 * COUNTS : COUNTS, err);
     if (st < 0)
         return st;
     g->framed = true;
     g->resumed = st == 1;
     g->seconds = g->used;
-    for (size_t i = 0; i < n; i++)
-        kept += g->forward[i];
-    uint64_t done = state_tally(g->o.state);
+    if (also) {
+        also->seconds = also->used;
+        also->o.state = g->o.state;
+        also->other = g;
+        g->other = also;
+    }
+    uint64_t kept = passes_of(g) + passes_of(also), done = state_tally(g->o.state);
     g->repeated = g->resumed && done > kept ? done - kept : 0;
     state_tally_set(g->o.state, kept);
     return MOHS_OK;
@@ -335,6 +366,10 @@ void guard_free(struct guard *g)
         return;
     if (g->framed)
         state_leave(g->o.state);
+    if (g->framed && g->other) { // has no state of its own
+        g->other->o.state = NULL;
+        g->other->other = NULL;
+    }
     free(g->forward);
     free(g->backward);
     free(g->spent);

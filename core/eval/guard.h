@@ -15,6 +15,8 @@ struct guard_options {
     float scale, bias;       /* scores are scale * cosine + bias */
     struct budget budget;    /* max_seconds: of this victim's samples */
     struct state *state;     /* borrowed; NULL: nothing is kept */
+    struct guard *also;      /* the guard of these images' captions, made without a
+                                state, whose counts this one keeps; NULL */
 };
 
 struct guard;

@@ -13,6 +13,7 @@ ATTACK_LIBS = plugins/attacks/libattacks.la -lm
 noinst_LTLIBRARIES += plugins/attacks/libtextattacks.la
 plugins_attacks_libtextattacks_la_SOURCES = %D%/common/hunt.c %D%/common/hunt.h \
 	%D%/common/text_chars.c %D%/common/text_edits.c %D%/common/text_edits.h \
+	%D%/common/text_rows.c %D%/common/text_rows.h \
 	%D%/common/text_tokens.c %D%/common/text_words.c %D%/common/pull.c \
 	%D%/common/pull.h %D%/common/view.c %D%/common/view.h
 plugins_attacks_libtextattacks_la_CPPFLAGS = -I$(srcdir)/core/include

@@ -80,7 +80,7 @@ static bool process(int attack, const char *state, uint32_t die_at, struct budge
     void *self = make(attack, &ops);
     struct attack_victim *a = av_new(0, 0, AV_N);
     struct state *s = state ? state_open(state, (struct hash128) { 1, 2 }) : NULL;
-    struct guard_options o = { a->candidate, AV_SCALE, 0, b, s };
+    struct guard_options o = { .candidate = a->candidate, .scale = AV_SCALE, .budget = b, .state = s };
     struct guard *g;
     a->die_at = die_at;
     OK(guard_new(&a->v, &o, &g, &err));
@@ -210,7 +210,7 @@ START_TEST(foreign)
     struct attack_victim *a = av_new(0, 0, AV_N);
     struct guard *g;
     s = state_open(path, (struct hash128) { 1, 2 });
-    struct guard_options o = { a->candidate, AV_SCALE, 0, none, s };
+    struct guard_options o = { .candidate = a->candidate, .scale = AV_SCALE, .state = s };
     OK(guard_new(&a->v, &o, &g, &err));
     ck_assert_int_eq(ops->run(self, guard_victim(g), SEED, &err), MOHS_E_PLUGIN);
     ck_assert_msg(strstr(err.text, "frame ascent where apgd was kept"), "%s", err.text);

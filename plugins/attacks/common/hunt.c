@@ -27,6 +27,8 @@ static void drop_trials(struct hunt *h)
 
 void hunt_free(struct hunt *h)
 {
+    resume_leave(&h->resume);
+    text_rows_free(&h->rows);
     drop_trials(h);
     for (uint32_t i = 0; h->now && i < h->v->n; i++)
         free(h->now[i]);
@@ -47,8 +49,9 @@ static mohs_status propose_now(struct hunt *h, uint32_t i, void *user,
     return hunt_try(h, i, h->t->text[i], strlen(h->t->text[i]), err);
 }
 
-mohs_status hunt_begin(struct hunt *h, const char *what, struct mohs_victim *v,
-                       const struct aim *aim, struct mohs_error *err)
+mohs_status hunt_open(struct hunt *h, const char *what, struct mohs_victim *v,
+                      const struct aim *aim, uint32_t edits, int keep,
+                      struct mohs_error *err)
 {
     size_t n = v->n;
     *h = (struct hunt) { .what = what, .v = v, .aim = *aim };
@@ -63,10 +66,55 @@ mohs_status hunt_begin(struct hunt *h, const char *what, struct mohs_victim *v,
     h->first = calloc(n + 2, sizeof *h->first);
     if (!h->now || !h->best || !h->took || !h->done || !h->first)
         return no_memory(h, err);
-    mohs_status st = hunt_probe(h, propose_now, NULL, err);
-    for (uint32_t i = 0; st >= 0 && i < n; i++)
+    if (!keep)
+        return MOHS_OK;
+    resume_init(&h->resume, v);
+    if (!text_rows_make(&h->rows, h->t, v->n, edits))
+        return no_memory(h, err);
+    resume_part(&h->resume, &h->begun, sizeof h->begun);
+    resume_part(&h->resume, h->best, n * sizeof *h->best);
+    resume_part(&h->resume, h->done, n);
+    resume_rows(&h->resume, h->rows.row, h->rows.width);
+    return MOHS_OK;
+}
+
+/* The texts of the rows, which were filled from a state. */
+static mohs_status take_rows(struct hunt *h, struct mohs_error *err)
+{
+    for (uint32_t i = 0; i < h->v->n; i++) {
+        const char *s = text_rows_get(&h->rows, i);
+        size_t bytes = s ? strlen(s) + 1 : 0;
+        if (!s)
+            continue;
+        h->now[i] = malloc(bytes);
+        if (!h->now[i])
+            return no_memory(h, err);
+        memcpy(h->now[i], s, bytes);
+    }
+    return MOHS_OK;
+}
+
+mohs_status hunt_begin(struct hunt *h, struct mohs_error *err)
+{
+    int32_t st = resume_enter(&h->resume, "hunt", err);
+    if (st == 1)
+        st = take_rows(h, err);
+    if (st < 0 || h->begun)
+        return st;
+    st = hunt_probe(h, propose_now, NULL, err);
+    for (uint32_t i = 0; st >= 0 && i < h->v->n; i++)
         h->best[i] = h->loss[i];
-    return st;
+    h->begun = 1;
+    return st < 0 ? st : hunt_point(h, err);
+}
+
+mohs_status hunt_point(struct hunt *h, struct mohs_error *err)
+{
+    if (!h->resume.entered)
+        return MOHS_OK;
+    for (uint32_t i = 0; i < h->v->n; i++)
+        text_rows_put(&h->rows, i, h->now[i]);
+    return h->rows.lost ? MOHS_OK : resume_point(&h->resume, 0, NULL, err);
 }
 
 mohs_status hunt_finish(struct hunt *h, struct mohs_error *err)

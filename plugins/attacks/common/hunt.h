@@ -9,6 +9,9 @@
 
 #include <mohs/attack.h>
 
+#include "resume.h"
+#include "text_rows.h"
+
 /* The loss that is increased: of outputs of a pass over texts. */
 struct aim {
     uint32_t output; /* MOHS_OUT_* */
@@ -30,12 +33,22 @@ struct hunt {
     uint32_t *sample;
     char **text;
     float *loss;
+    // what a killed hunt leaves
+    struct resume resume;
+    struct text_rows rows; /* now */
+    uint32_t begun;        /* best is known */
 };
 
-/* The clean texts and their losses. MOHS_E_UNSUPPORTED when the victim's
- * texts cannot be replaced. */
-mohs_status hunt_begin(struct hunt *h, const char *what, struct mohs_victim *v,
-                       const struct aim *aim, struct mohs_error *err);
+/* MOHS_E_UNSUPPORTED when the victim's texts cannot be replaced. keep: after a
+ * kill it goes on where it was; edits: as many of a text at most. */
+mohs_status hunt_open(struct hunt *h, const char *what, struct mohs_victim *v,
+                      const struct aim *aim, uint32_t edits, int keep,
+                      struct mohs_error *err);
+/* The clean texts and their losses, or those that a killed hunt had. Before it
+ * the search adds what it needs to go on: resume_part(&h->resume, ...). */
+mohs_status hunt_begin(struct hunt *h, struct mohs_error *err);
+/* All that was added is consistent. */
+mohs_status hunt_point(struct hunt *h, struct mohs_error *err);
 /* Hands the texts found to the victim. */
 mohs_status hunt_finish(struct hunt *h, struct mohs_error *err);
 void hunt_free(struct hunt *h);

@@ -15,6 +15,7 @@ struct work {
     const struct edits *e;
     uint32_t *place; /* n * positions: the best ones of each sample */
     uint32_t *n_places;
+    uint32_t round, placed; /* rounds done; the places of the next are known */
 };
 
 static size_t char_bytes(const char *s)
@@ -124,24 +125,38 @@ static mohs_status find_places(struct hunt *h, struct work *w, struct mohs_error
                w->n_places[i] * sizeof *rank);
         free(rank);
     }
-    return st;
+    w->placed = 1;
+    return st < 0 ? st : hunt_point(h, err);
+}
+
+static mohs_status edit_round(struct hunt *h, struct work *w, struct mohs_error *err)
+{
+    mohs_status st = hunt_round(h, edit_places, w, err);
+    for (uint32_t i = 0; st >= 0 && i < h->v->n; i++)
+        h->done[i] |= h->took[i] < 0;
+    w->placed = 0;
+    w->round++;
+    return st < 0 ? st : hunt_point(h, err);
 }
 
 mohs_status edit_chars(const struct edits *e, struct hunt *h, struct mohs_error *err)
 {
     size_t n = h->v->n;
-    struct work w = { e, calloc(n * e->positions + 1, sizeof *w.place),
-                      calloc(n + 1, sizeof *w.n_places) };
+    struct work w = { .e = e,
+                      .place = calloc(n * e->positions + 1, sizeof *w.place),
+                      .n_places = calloc(n + 1, sizeof *w.n_places) };
     mohs_status st = MOHS_OK;
     if (!w.place || !w.n_places)
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u texts", h->what, h->v->n);
-    for (uint32_t r = 0; st >= 0 && r < e->most; r++) {
-        st = find_places(h, &w, err);
-        if (st >= 0)
-            st = hunt_round(h, edit_places, &w, err);
-        for (uint32_t i = 0; st >= 0 && i < n; i++)
-            h->done[i] |= h->took[i] < 0;
-    }
+    resume_part(&h->resume, &w.round, sizeof w.round);
+    resume_part(&h->resume, &w.placed, sizeof w.placed);
+    resume_part(&h->resume, w.place, n * e->positions * sizeof *w.place);
+    resume_part(&h->resume, w.n_places, n * sizeof *w.n_places);
+    if (st >= 0)
+        st = hunt_begin(h, err);
+    while (st >= 0 && w.round < e->most)
+        st = w.placed ? edit_round(h, &w, err) : find_places(h, &w, err);
+    resume_leave(&h->resume);
     free(w.place);
     free(w.n_places);
     return st;

@@ -42,16 +42,20 @@ void edits_close(struct edits *e)
 }
 
 mohs_status edits_run(const struct edits *e, const char *what, struct mohs_victim *texts,
-                      const struct aim *aim, struct mohs_error *err)
+                      const struct aim *aim, int keep, struct text_rows *left,
+                      struct mohs_error *err)
 {
     struct hunt h;
-    mohs_status st = hunt_begin(&h, what, texts, aim, err);
-    if (st >= 0 && e->most)
-        st = e->unit == UNIT_WORDS    ? edit_words(e, &h, err)
+    mohs_status st = hunt_open(&h, what, texts, aim, e->most, keep, err);
+    if (st >= 0)
+        st = !e->most                  ? hunt_begin(&h, err)
+             : e->unit == UNIT_WORDS   ? edit_words(e, &h, err)
              : e->unit == UNIT_TOKENS ? edit_tokens(e, &h, err)
                                       : edit_chars(e, &h, err);
     if (st >= 0)
         st = hunt_finish(&h, err);
+    for (uint32_t i = 0; left && st >= 0 && i < texts->n; i++)
+        text_rows_put(left, i, h.now[i]);
     hunt_free(&h);
     return st;
 }

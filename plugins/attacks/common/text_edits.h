@@ -37,8 +37,11 @@ struct edits {
 mohs_status edits_open(struct edits *e, const char *what, const char *dict,
                        const char *alphabet, struct mohs_error *err);
 void edits_close(struct edits *e);
+/* keep: a killed search goes on where it was. left, or NULL: rows for the texts
+ * that are found. */
 mohs_status edits_run(const struct edits *e, const char *what, struct mohs_victim *texts,
-                      const struct aim *aim, struct mohs_error *err);
+                      const struct aim *aim, int keep, struct text_rows *left,
+                      struct mohs_error *err);
 
 /* Its parts. */
 mohs_status edit_words(const struct edits *e, struct hunt *h, struct mohs_error *err);

@@ -26,6 +26,7 @@ struct work {
     struct flip *best; /* TRIES * top_k */
     uint32_t *at;      /* n * top_k: positions of the trials */
     char *text;        /* ROOM */
+    uint32_t round;    /* those done */
 };
 
 static void work_free(struct work *w)
@@ -134,7 +135,12 @@ mohs_status edit_tokens(const struct edits *e, struct hunt *h, struct mohs_error
     mohs_status st = h->v->site(h->v, "text.token", &site, err);
     if (!work_make(&w, e, h) || !active)
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u texts", h->what, n);
-    for (uint32_t r = 0; st >= 0 && r < e->most && (left = hunt_active(h, active)); r++) {
+    if (st >= 0) {
+        resume_part(&h->resume, &w.round, sizeof w.round);
+        resume_part(&h->resume, w.flipped, (size_t)n * w.context);
+        st = hunt_begin(h, err);
+    }
+    while (st >= 0 && w.round < e->most && (left = hunt_active(h, active))) {
         st = gradients(h, left, active, err);
         if (st >= 0)
             st = hunt_round(h, propose, &w, err);
@@ -144,7 +150,11 @@ mohs_status edit_tokens(const struct edits *e, struct hunt *h, struct mohs_error
                 w.flipped[(size_t)i * w.context +
                           w.at[(size_t)i * e->top_k + (uint32_t)h->took[i]]] = 1;
         }
+        w.round++;
+        if (st >= 0)
+            st = hunt_point(h, err);
     }
+    resume_leave(&h->resume);
     work_free(&w);
     free(active);
     return st;

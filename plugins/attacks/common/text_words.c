@@ -12,19 +12,27 @@ struct word {
     char (*candidate)[WORDNET_WORD]; /* for its letters */
     uint32_t n_candidates;
     size_t letters_from, letters_to; /* within the word */
-    const char *as;                  /* the candidate in its place, or NULL */
+};
+
+/* How far a sentence is; of a killed search it is kept. */
+struct progress {
+    uint32_t next, changed;
 };
 
 struct sentence {
     struct word *word;
-    uint32_t n;
-    uint32_t *order, n_order, next; /* words with candidates */
-    uint32_t changed;
+    uint32_t n, n_order;   /* words; those with candidates */
+    uint32_t *order;       /* n: words with candidates */
+    uint32_t *as;          /* n: 0, or the candidate in a word's place and 1 */
+    struct progress *at;
 };
 
 struct work {
     const struct edits *e;
     struct sentence *of; /* by sample */
+    uint32_t *order, *as; /* of all words of all samples */
+    struct progress *at;  /* by sample */
+    uint32_t n_words, ordered;
 };
 
 static const char space[] = " \t\n\r\f\v";
@@ -56,12 +64,11 @@ static int find_candidates(const struct edits *e, const char *s, struct word *w)
     return 1;
 }
 
+/* out->n, order, as and at are there. */
 static int sentence_make(const struct edits *e, const char *s, struct sentence *out)
 {
-    out->n = count_words(s);
     out->word = calloc(out->n + 1, sizeof *out->word);
-    out->order = calloc(out->n + 1, sizeof *out->order);
-    if (!out->word || !out->order)
+    if (!out->word)
         return 0;
     size_t at = 0;
     for (uint32_t k = 0; k < out->n; k++) {
@@ -77,15 +84,41 @@ static int sentence_make(const struct edits *e, const char *s, struct sentence *
     return 1;
 }
 
-static void sentences_free(struct sentence *of, uint32_t n)
+static int work_make(struct work *w, const struct edits *e, const struct hunt *h)
 {
-    for (uint32_t i = 0; of && i < n; i++) {
-        for (uint32_t k = 0; of[i].word && k < of[i].n; k++)
-            free(of[i].word[k].candidate);
-        free(of[i].word);
-        free(of[i].order);
+    uint32_t n = h->v->n, words = 0;
+    *w = (struct work) { .e = e };
+    w->of = calloc((size_t)n + 1, sizeof *w->of);
+    w->at = calloc((size_t)n + 1, sizeof *w->at);
+    for (uint32_t i = 0; w->of && i < n; i++)
+        w->n_words += w->of[i].n = count_words(h->t->text[i]);
+    w->order = calloc((size_t)w->n_words + 1, sizeof *w->order);
+    w->as = calloc((size_t)w->n_words + 1, sizeof *w->as);
+    if (!w->of || !w->at || !w->order || !w->as)
+        return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct sentence *x = &w->of[i];
+        x->order = w->order + words;
+        x->as = w->as + words;
+        x->at = &w->at[i];
+        words += x->n;
+        if (!sentence_make(e, h->t->text[i], x))
+            return 0;
     }
-    free(of);
+    return 1;
+}
+
+static void work_free(struct work *w, uint32_t n)
+{
+    for (uint32_t i = 0; w->of && i < n; i++) {
+        for (uint32_t k = 0; w->of[i].word && k < w->of[i].n; k++)
+            free(w->of[i].word[k].candidate);
+        free(w->of[i].word);
+    }
+    free(w->of);
+    free(w->at);
+    free(w->order);
+    free(w->as);
 }
 
 /* The text with what was replaced, and with word `at` left out or, when `as`
@@ -98,7 +131,9 @@ static char *spell(const char *s, const struct sentence *x, uint32_t at, const c
     char *out = malloc(room), *p = out;
     for (uint32_t k = 0; p && k < x->n; k++) {
         const struct word *w = &x->word[k];
-        const char *put = k == at ? as : w->as;
+        const char *put = k == at      ? as
+                          : x->as[k] ? w->candidate[x->as[k] - 1]
+                                     : NULL;
         size_t a = w->lead, b = w->to;
         if (k == at && !as)
             continue;
@@ -144,7 +179,7 @@ static mohs_status replace_next(struct hunt *h, uint32_t i, void *user,
 {
     const struct work *w = user;
     const struct sentence *x = &w->of[i];
-    uint32_t at = x->order[x->next];
+    uint32_t at = x->order[x->at->next];
     mohs_status st = MOHS_OK;
     for (uint32_t k = 0; st >= 0 && k < x->word[at].n_candidates; k++)
         st = try_spelling(h, i, x, at, x->word[at].candidate[k], err);
@@ -166,42 +201,46 @@ static mohs_status order_words(struct hunt *h, struct work *w, struct mohs_error
         free(rank);
         h->done[i] = !x->n_order;
     }
-    return st;
+    w->ordered = 1;
+    return st < 0 ? st : hunt_point(h, err);
 }
 
-static void advance(struct hunt *h, struct work *w)
+static mohs_status replace_round(struct hunt *h, struct work *w, struct mohs_error *err)
 {
-    for (uint32_t i = 0; i < h->v->n; i++) {
+    mohs_status st = hunt_round(h, replace_next, w, err);
+    for (uint32_t i = 0; st >= 0 && i < h->v->n; i++) {
         struct sentence *x = &w->of[i];
         if (h->done[i])
             continue;
-        struct word *word = &x->word[x->order[x->next++]];
+        uint32_t word = x->order[x->at->next++];
         if (h->took[i] >= 0) {
-            word->as = word->candidate[h->took[i]];
-            x->changed++;
+            x->as[word] = (uint32_t)h->took[i] + 1;
+            x->at->changed++;
         }
-        h->done[i] = x->next == x->n_order || x->changed == w->e->most;
+        h->done[i] = x->at->next == x->n_order || x->at->changed == w->e->most;
     }
+    return st < 0 ? st : hunt_point(h, err);
 }
 
 mohs_status edit_words(const struct edits *e, struct hunt *h, struct mohs_error *err)
 {
     uint32_t n = h->v->n, *active = malloc(((size_t)n + 1) * sizeof *active);
-    struct work w = { e, calloc((size_t)n + 1, sizeof *w.of) };
+    struct work w;
     mohs_status st = MOHS_OK;
-    int ok = active && w.of;
-    for (uint32_t i = 0; ok && i < n; i++)
-        ok = sentence_make(e, h->t->text[i], &w.of[i]);
-    if (!ok)
+    if (!work_make(&w, e, h) || !active)
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u texts", h->what, n);
+    resume_part(&h->resume, &w.ordered, sizeof w.ordered);
+    resume_part(&h->resume, w.order, w.n_words * sizeof *w.order);
+    resume_part(&h->resume, w.as, w.n_words * sizeof *w.as);
+    resume_part(&h->resume, w.at, n * sizeof *w.at);
     if (st >= 0)
+        st = hunt_begin(h, err);
+    if (st >= 0 && !w.ordered)
         st = order_words(h, &w, err);
-    while (st >= 0 && hunt_active(h, active)) {
-        st = hunt_round(h, replace_next, &w, err);
-        if (st >= 0)
-            advance(h, &w);
-    }
-    sentences_free(w.of, n);
+    while (st >= 0 && hunt_active(h, active))
+        st = replace_round(h, &w, err);
+    resume_leave(&h->resume);
+    work_free(&w, n);
     free(active);
     return st;
 }

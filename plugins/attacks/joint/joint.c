@@ -16,6 +16,7 @@
 #include <mohs/util.h>
 
 #include "../common/item.h"
+#include "../common/resume.h"
 #include "../common/text_edits.h"
 #include "picture.h"
 
@@ -27,14 +28,14 @@ struct params {
 
 enum { FROM_TEXT = 0, FROM_IMAGE }; /* text_loss */
 
-struct joint;
-typedef mohs_status joint_run(const struct joint *j, struct mohs_victim *images,
-                              const struct mohs_victim_pair *pair, uint64_t seed,
-                              struct mohs_error *err);
+enum { STAGES = 5 };
+
+struct course;
+typedef mohs_status stage_fn(struct course *c, struct mohs_error *err);
 
 struct joint {
     const char *id;
-    joint_run *run;
+    stage_fn *stage[STAGES]; /* in this order; NULLs at the end */
     struct params p;
     struct edits edits;
     struct scales scales;
@@ -78,58 +79,160 @@ static mohs_status create(const struct joint *kind, const void *params, void **s
     return MOHS_OK;
 }
 
-/* ---- the two sides ---- */
+/* ---- a run ---- */
 
-static mohs_status floats(const struct joint *j, uint32_t n, uint32_t dim, float **out,
-                          struct mohs_error *err)
+/* One stage after another; what they leave is kept, so that a killed run goes on
+ * at the stage it was in. */
+struct course {
+    const struct joint *j;
+    struct mohs_victim *images;
+    const struct mohs_victim_pair *pair;
+    uint64_t seed;
+    uint32_t stage;     /* those done */
+    float *texts, *own; /* embeddings of the captions, and of the images */
+    struct mohs_site pixels;
+    struct text_rows rows; /* the captions */
+    int keep;
+    struct resume resume;
+};
+
+static size_t row_bytes(const struct course *c)
 {
-    *out = malloc(((size_t)n * dim + 1) * sizeof **out);
-    return *out ? MOHS_OK : mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u embeddings",
-                                      j->id, n);
+    return c->images->dim * sizeof(float);
 }
 
-/* Every caption's image's row. */
-static mohs_status owners(const struct joint *j, const struct mohs_victim *images,
-                          const struct mohs_victim_pair *pair, const float *rows,
-                          float **out, struct mohs_error *err)
+/* Captions take the texts that a killed run gave them. */
+static mohs_status take_texts(struct course *c, struct mohs_error *err)
 {
-    uint32_t dim = images->dim;
-    mohs_status st = floats(j, pair->texts->n, dim, out, err);
-    for (uint32_t i = 0; st >= 0 && i < images->n; i++)
-        for (uint32_t t = pair->first[i]; t < pair->first[i + 1]; t++)
-            memcpy(*out + (size_t)t * dim, rows + (size_t)i * dim, dim * sizeof **out);
+    struct mohs_victim *v = c->pair->texts;
+    const struct mohs_victim_text *t = v->get_extension(v, MOHS_EXT_VICTIM_TEXT);
+    mohs_status st = MOHS_OK;
+    for (uint32_t i = 0; st >= 0 && i < v->n; i++) {
+        const char *s = text_rows_get(&c->rows, i);
+        if (s)
+            st = t->set(v, i, s, err);
+    }
     return st;
 }
 
+static mohs_status enter(struct course *c, struct mohs_error *err)
+{
+    struct resume *r = &c->resume;
+    struct mohs_victim *v = c->pair->texts;
+    const struct mohs_victim_text *t = NULL;
+    size_t pixels = (size_t)c->pixels.tokens * c->pixels.width;
+    resume_init(r, c->images);
+    if (!r->api)
+        return MOHS_OK;
+    if (MOHS_HAS(struct mohs_victim, v, get_extension))
+        t = v->get_extension(v, MOHS_EXT_VICTIM_TEXT);
+    if (!t || !text_rows_make(&c->rows, t, v->n, c->j->edits.most))
+        return mohs_fail(err, t ? MOHS_E_NOMEM : MOHS_E_UNSUPPORTED, "%s: no %s for %u texts",
+                         c->j->id, t ? "memory" : "edits", v->n);
+    resume_part(r, &c->stage, sizeof c->stage);
+    resume_part(r, c->texts, v->n * row_bytes(c));
+    resume_part(r, c->own, c->images->n * row_bytes(c));
+    resume_part(r, c->rows.row, v->n * c->rows.width);
+    resume_rows(r, c->pixels.delta, pixels * sizeof(float));
+    int32_t st = resume_enter(r, c->j->id, err);
+    c->keep = 1;
+    return st == 1 ? take_texts(c, err) : st < 0 ? st : MOHS_OK;
+}
+
+static mohs_status course_open(struct course *c, struct mohs_error *err)
+{
+    size_t texts = c->pair->texts->n * row_bytes(c), own = c->images->n * row_bytes(c);
+    c->pixels.size = sizeof c->pixels;
+    mohs_status st = c->images->site(c->images, "pixels", &c->pixels, err);
+    if (st < 0)
+        return st;
+    c->texts = calloc(texts + 1, 1);
+    c->own = calloc(own + 1, 1);
+    if (!c->texts || !c->own)
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u embeddings", c->j->id,
+                         c->pair->texts->n);
+    memcpy(c->own, c->images->clean_embed, own);
+    return enter(c, err);
+}
+
+static void course_close(struct course *c)
+{
+    resume_leave(&c->resume);
+    text_rows_free(&c->rows);
+    free(c->texts);
+    free(c->own);
+}
+
+static mohs_status course_run(struct course *c, struct mohs_error *err)
+{
+    mohs_status st = MOHS_OK;
+    while (st >= 0 && c->stage < STAGES && c->j->stage[c->stage]) {
+        st = c->j->stage[c->stage](c, err);
+        c->stage++;
+        if (st >= 0 && c->keep)
+            st = resume_point(&c->resume, 0, NULL, err);
+    }
+    return st;
+}
+
+/* ---- stages ---- */
+
 /* The captions away from rows, one each. */
-static mohs_status attack_texts(const struct joint *j, struct mohs_victim *texts, int kind,
-                                const float *rows, struct mohs_error *err)
+static mohs_status edit_texts(struct course *c, int kind, const float *rows,
+                              struct mohs_error *err)
 {
     struct pull pull = { { { kind, 1, rows, NULL } }, 1 };
     struct aim aim = { MOHS_OUT_EMBED, pull_on_outputs, &pull };
-    return edits_run(&j->edits, j->id, texts, &aim, err);
+    mohs_status st = edits_run(&c->j->edits, c->j->id, c->pair->texts, &aim, c->keep,
+                               c->keep ? &c->rows : NULL, err);
+    c->keep &= !c->rows.lost;
+    return st;
 }
 
 /* The captions away from their images' rows. */
-static mohs_status texts_from_images(const struct joint *j, const struct mohs_victim *images,
-                                     const struct mohs_victim_pair *pair, const float *rows,
-                                     struct mohs_error *err)
+static mohs_status edit_away(struct course *c, const float *rows, struct mohs_error *err)
 {
-    float *own;
-    mohs_status st = owners(j, images, pair, rows, &own, err);
-    if (st >= 0)
-        st = attack_texts(j, pair->texts, PULL_COSINE, own, err);
+    uint32_t dim = c->images->dim;
+    float *own = malloc(c->pair->texts->n * row_bytes(c) + 1);
+    if (!own)
+        return mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u embeddings", c->j->id,
+                         c->pair->texts->n);
+    for (uint32_t i = 0; i < c->images->n; i++)
+        for (uint32_t t = c->pair->first[i]; t < c->pair->first[i + 1]; t++)
+            memcpy(own + (size_t)t * dim, rows + (size_t)i * dim, row_bytes(c));
+    mohs_status st = edit_texts(c, PULL_COSINE, own, err);
     free(own);
     return st;
 }
 
-static mohs_status attack_images(const struct joint *j, struct mohs_victim *images,
-                                 const struct pull *pull, uint64_t seed,
-                                 struct mohs_error *err)
+static mohs_status edit_first(struct course *c, struct mohs_error *err)
 {
-    struct picture_climb c = {
+    if (c->j->p.text_loss == FROM_IMAGE)
+        return edit_away(c, c->images->clean_embed, err);
+    return edit_texts(c, PULL_KL, c->pair->texts->clean_embed, err);
+}
+
+static mohs_status edit_again(struct course *c, struct mohs_error *err)
+{
+    return edit_away(c, c->own, err);
+}
+
+static mohs_status embed_captions(struct course *c, struct mohs_error *err)
+{
+    return embed_all(c->pair->texts, c->texts, err);
+}
+
+static mohs_status embed_images(struct course *c, struct mohs_error *err)
+{
+    return embed_all(c->images, c->own, err);
+}
+
+static mohs_status climb(struct course *c, const struct pull *pull, struct mohs_error *err)
+{
+    const struct joint *j = c->j;
+    struct picture_climb k = {
         .what = j->id,
-        .v = images,
+        .v = c->images,
         .pull = *pull,
         .eps = j->p.eps,
         .alpha = j->p.alpha > 0 ? j->p.alpha : j->alpha * j->p.eps / j->p.steps,
@@ -137,93 +240,51 @@ static mohs_status attack_images(const struct joint *j, struct mohs_victim *imag
         .one_sided = j->one_sided,
         .scales = j->scales,
         .noise = j->p.noise,
-        .seed = seed,
+        .seed = c->seed,
+        .keep = c->keep,
     };
-    return picture_climb(&c, err);
+    return picture_climb(&k, err);
 }
 
-/* ---- the attacks ---- */
-
-static mohs_status first_texts(const struct joint *j, struct mohs_victim *images,
-                               const struct mohs_victim_pair *pair, struct mohs_error *err)
+static mohs_status climb_from_self(struct course *c, struct mohs_error *err)
 {
-    if (j->p.text_loss == FROM_IMAGE)
-        return texts_from_images(j, images, pair, images->clean_embed, err);
-    return attack_texts(j, pair->texts, PULL_KL, pair->texts->clean_embed, err);
-}
-
-static mohs_status run_separate(const struct joint *j, struct mohs_victim *images,
-                                const struct mohs_victim_pair *pair, uint64_t seed,
-                                struct mohs_error *err)
-{
-    struct pull pull = { { { PULL_KL, 1, images->clean_embed, NULL } }, 1 };
-    mohs_status st = first_texts(j, images, pair, err);
-    return st < 0 ? st : attack_images(j, images, &pull, seed, err);
+    struct pull pull = { { { PULL_KL, 1, c->images->clean_embed, NULL } }, 1 };
+    return climb(c, &pull, err);
 }
 
 /* Of several captions the first one guides the image: the authors attack pairs
  * of one image and one text. */
-static mohs_status run_co(const struct joint *j, struct mohs_victim *images,
-                          const struct mohs_victim_pair *pair, uint64_t seed,
-                          struct mohs_error *err)
+static mohs_status climb_from_both(struct course *c, struct mohs_error *err)
 {
-    uint32_t dim = images->dim;
-    float *texts = NULL, *one = NULL;
-    mohs_status st = first_texts(j, images, pair, err);
-    if (st >= 0)
-        st = floats(j, pair->texts->n, dim, &texts, err);
-    if (st >= 0)
-        st = floats(j, images->n, dim, &one, err);
-    if (st >= 0)
-        st = embed_all(pair->texts, texts, err);
-    for (uint32_t i = 0; st >= 0 && i < images->n; i++)
-        memcpy(one + (size_t)i * dim, texts + (size_t)pair->first[i] * dim,
-               dim * sizeof *one);
-    struct pull pull = { { { PULL_KL, 1, images->clean_embed, NULL },
-                           { PULL_KL, j->p.text_weight, one, NULL } }, 2 };
-    if (st >= 0)
-        st = attack_images(j, images, &pull, seed, err);
-    free(texts);
-    free(one);
-    return st;
+    uint32_t dim = c->images->dim;
+    for (uint32_t i = 0; i < c->images->n; i++)
+        memcpy(c->own + (size_t)i * dim, c->texts + (size_t)c->pair->first[i] * dim,
+               row_bytes(c));
+    struct pull pull = { { { PULL_KL, 1, c->images->clean_embed, NULL },
+                           { PULL_KL, c->j->p.text_weight, c->own, NULL } }, 2 };
+    return climb(c, &pull, err);
 }
 
-static mohs_status run_sga(const struct joint *j, struct mohs_victim *images,
-                           const struct mohs_victim_pair *pair, uint64_t seed,
-                           struct mohs_error *err)
+static mohs_status climb_from_captions(struct course *c, struct mohs_error *err)
 {
-    uint32_t dim = images->dim;
-    float *texts = NULL, *after = NULL;
-    mohs_status st = texts_from_images(j, images, pair, images->clean_embed, err);
-    if (st >= 0)
-        st = floats(j, pair->texts->n, dim, &texts, err);
-    if (st >= 0)
-        st = floats(j, images->n, dim, &after, err);
-    if (st >= 0)
-        st = embed_all(pair->texts, texts, err);
-    struct pull pull = { { { PULL_COSINE, 1, texts, pair->first } }, 1 };
-    if (st >= 0)
-        st = attack_images(j, images, &pull, seed, err);
-    if (st >= 0)
-        st = embed_all(images, after, err);
-    if (st >= 0)
-        st = texts_from_images(j, images, pair, after, err);
-    free(texts);
-    free(after);
-    return st;
+    struct pull pull = { { { PULL_COSINE, 1, c->texts, c->pair->first } }, 1 };
+    return climb(c, &pull, err);
 }
 
 static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
                        struct mohs_error *err)
 {
-    const struct joint *j = self;
-    const struct mohs_victim_pair *pair = NULL;
+    struct course c = { .j = self, .images = victim, .seed = seed };
     if (MOHS_HAS(struct mohs_victim, victim, get_extension))
-        pair = victim->get_extension(victim, MOHS_EXT_VICTIM_PAIR);
-    if (!pair)
+        c.pair = victim->get_extension(victim, MOHS_EXT_VICTIM_PAIR);
+    if (!c.pair)
         return mohs_fail(err, MOHS_E_UNSUPPORTED, "%s: needs images with their captions",
-                         j->id);
-    return j->run(j, victim, pair, seed, err);
+                         c.j->id);
+    mohs_status st = course_open(&c, err);
+    if (st >= 0)
+        st = course_run(&c, err);
+    course_close(&c);
+    return st;
 }
 
 /* ---- items ---- */
@@ -232,16 +293,19 @@ static mohs_status create_separate(const struct mohs_host *host, const void *par
                                    void **self, struct mohs_error *err)
 {
     (void)host;
-    return create(&(struct joint) { .id = "separate", .run = run_separate, .alpha = 1.25,
-                                    .one_sided = 1 }, params, self, err);
+    return create(&(struct joint) { .id = "separate", .alpha = 1.25, .one_sided = 1,
+                                    .stage = { edit_first, climb_from_self } },
+                  params, self, err);
 }
 
 static mohs_status create_co_attack(const struct mohs_host *host, const void *params,
                                     void **self, struct mohs_error *err)
 {
     (void)host;
-    return create(&(struct joint) { .id = "co_attack", .run = run_co, .alpha = 1.25,
-                                    .one_sided = 1 }, params, self, err);
+    return create(&(struct joint) { .id = "co_attack", .alpha = 1.25, .one_sided = 1,
+                                    .stage = { edit_first, embed_captions,
+                                               climb_from_both } },
+                  params, self, err);
 }
 
 static mohs_status create_sga(const struct mohs_host *host, const void *params, void **self,
@@ -250,8 +314,11 @@ static mohs_status create_sga(const struct mohs_host *host, const void *params, 
     struct params p = *(const struct params *)params;
     (void)host;
     p.text_loss = FROM_IMAGE;
-    return create(&(struct joint) { .id = "sga", .run = run_sga, .alpha = 2.5 }, &p, self,
-                  err);
+    return create(&(struct joint) { .id = "sga", .alpha = 2.5,
+                                    .stage = { edit_first, embed_captions,
+                                               climb_from_captions, embed_images,
+                                               edit_again } },
+                  &p, self, err);
 }
 
 enum { FLAGS = MOHS_ATTACK_GRADIENT | MOHS_ATTACK_STOCHASTIC | MOHS_ATTACK_PAIR };

@@ -10,6 +10,7 @@
 #include <mohs/util.h>
 
 #include "../common/ball.h"
+#include "../common/resume.h"
 #include "../common/sites.h"
 
 enum { FOR_START = 0x57, FOR_NOISE = 0x4E };
@@ -43,6 +44,8 @@ struct climb {
     uint32_t *all;
     struct view view[SCALES_MAX];
     uint32_t n_views;
+    uint32_t t, seen; /* steps done, and passes of the next one */
+    struct resume resume;
 };
 
 static int climb_make(struct climb *k, const struct picture_climb *c)
@@ -58,7 +61,7 @@ static int climb_make(struct climb *k, const struct picture_climb *c)
         most = view_kept(v) > most ? view_kept(v) : most;
     }
     k->delta = malloc(n * k->floats * sizeof *k->delta + 1);
-    k->grad = malloc(n * k->floats * sizeof *k->grad + 1);
+    k->grad = calloc(n * k->floats + 1, sizeof *k->grad);
     k->x = malloc(k->floats * sizeof *k->x);
     k->kept = malloc(n * most * sizeof *k->kept + 1);
     k->all = malloc((n + 1) * sizeof *k->all);
@@ -125,42 +128,73 @@ static mohs_status one_pass(struct climb *k, struct mohs_error *err)
     return v->pass(v, v->n, k->all, MOHS_OUT_EMBED, pull_on_outputs, &pull, NULL, 1, err);
 }
 
-static mohs_status gradients(struct climb *k, uint32_t step, struct mohs_error *err)
+/* One more pass of the step: the picture itself, then a view of it. */
+static mohs_status gradient(struct climb *k, struct mohs_error *err)
 {
-    size_t all = k->c->v->n * k->floats;
-    memcpy(k->site.delta, k->delta, all * sizeof *k->delta);
-    mohs_status st = one_pass(k, err);
-    if (st >= 0)
-        memcpy(k->grad, k->site.grad, all * sizeof *k->grad);
-    for (uint32_t s = 0; st >= 0 && s < k->n_views; s++) {
-        look(k, s, step);
+    uint32_t n = k->c->v->n, s = k->seen - 1;
+    size_t all = n * k->floats;
+    mohs_status st;
+    if (!k->seen) {
+        memcpy(k->site.delta, k->delta, all * sizeof *k->delta);
         st = one_pass(k, err);
-        for (uint32_t i = 0; st >= 0 && i < k->c->v->n; i++)
-            view_back(&k->view[s], k->kept + i * view_kept(&k->view[s]),
-                      k->site.grad + i * k->floats, k->grad + i * k->floats);
+        if (st >= 0)
+            memcpy(k->grad, k->site.grad, all * sizeof *k->grad);
+        return st;
     }
+    look(k, s, k->t);
+    st = one_pass(k, err);
+    for (uint32_t i = 0; st >= 0 && i < n; i++)
+        view_back(&k->view[s], k->kept + i * view_kept(&k->view[s]),
+                  k->site.grad + i * k->floats, k->grad + i * k->floats);
     return st;
+}
+
+static mohs_status step(struct climb *k, struct mohs_error *err)
+{
+    mohs_status st = gradient(k, err);
+    if (st < 0)
+        return st;
+    if (++k->seen > k->n_views) {
+        for (uint32_t i = 0; i < k->c->v->n; i++) {
+            struct group g = group_of(k, i);
+            group_step(&g, BALL_LINF, k->c->alpha);
+        }
+        k->t++;
+        k->seen = 0;
+    }
+    return resume_point(&k->resume, 0, NULL, err);
+}
+
+static int32_t enter(struct climb *k, struct mohs_error *err)
+{
+    struct resume *r = &k->resume;
+    if (!k->c->keep)
+        return 0;
+    resume_init(r, k->c->v);
+    resume_part(r, &k->t, sizeof k->t);
+    resume_part(r, &k->seen, sizeof k->seen);
+    resume_rows(r, k->delta, k->floats * sizeof *k->delta);
+    resume_rows(r, k->grad, k->floats * sizeof *k->grad);
+    return resume_enter(r, "pictures", err);
 }
 
 mohs_status picture_climb(const struct picture_climb *c, struct mohs_error *err)
 {
     struct climb k = { .c = c, .site = { .size = sizeof k.site } };
-    mohs_status st = c->v->site(c->v, "pixels", &k.site, err);
+    int32_t st = c->v->site(c->v, "pixels", &k.site, err);
     if (st < 0 || c->eps == 0)
         return st;
     if (!climb_make(&k, c))
         st = mohs_fail(err, MOHS_E_NOMEM, "%s: no memory for %u pictures", c->what, c->v->n);
-    if (st >= 0)
+    if (st >= 0) {
         start(&k);
-    for (uint32_t t = 0; st >= 0 && t < c->steps; t++) {
-        st = gradients(&k, t, err);
-        for (uint32_t i = 0; st >= 0 && i < c->v->n; i++) {
-            struct group g = group_of(&k, i);
-            group_step(&g, BALL_LINF, c->alpha);
-        }
+        st = enter(&k, err);
     }
+    while (st >= 0 && k.t < c->steps)
+        st = step(&k, err);
+    resume_leave(&k.resume);
     if (st >= 0)
         memcpy(k.site.delta, k.delta, c->v->n * k.floats * sizeof *k.delta);
     climb_free(&k);
-    return st;
+    return st < 0 ? st : MOHS_OK;
 }

@@ -27,6 +27,7 @@ struct picture_climb {
     struct scales scales;
     double noise; /* standard deviation, at every scale but the picture's own */
     uint64_t seed;
+    int keep; /* after a kill it goes on where it was */
 };
 
 /* "0.5,1.25": above 0, at most 4, up to SCALES_MAX; "" is none. */

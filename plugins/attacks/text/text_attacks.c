@@ -87,7 +87,7 @@ static mohs_status run(void *self, struct mohs_victim *victim, uint64_t seed,
     mohs_status st = loss_init(&loss, victim, a->loss, seed, a->id, err);
     struct aim aim = { loss_output(&loss), loss_on_outputs, &loss };
     if (st >= 0)
-        st = edits_run(&a->edits, a->id, victim, &aim, err);
+        st = edits_run(&a->edits, a->id, victim, &aim, 1, NULL, err);
     loss_free(&loss);
     return st;
 }
