@@ -44,14 +44,15 @@ struct ahead {
     ulong step; /* of a; b goes on line by line */
 };
 
-/* acc[MR][NR] += strip[kc] * panel[kc], kc a multiple of 16. */
+/* acc[MR][NR] += strip[kc] * panel[kc], kc a multiple of 16; fresh: acc is 0,
+ * whatever it holds. */
 static inline void gemm_micro(const float *a, global const float *b, float *acc,
-                              uint kc, struct ahead next)
+                              uint kc, bool fresh, struct ahead next)
 {
     float16 c[MR][NV];
     UNROLL for (int i = 0; i < MR; i++)
         UNROLL for (int j = 0; j < NV; j++)
-            c[i][j] = vload16(i * NV + j, acc);
+            c[i][j] = fresh ? (float16)(0.0f) : vload16(i * NV + j, acc);
     for (uint k = 0; k < kc; k += 16) {
         FETCH(next.a);
         FETCH(next.b);
@@ -136,6 +137,17 @@ static inline void gemm_run_copy(const struct run *r, global const float *a,
         vstore16((float16)(0.0f), 0, to + e);
 }
 
+/* The same where all bounds are multiples of 16, right to their places in a
+ * strip. */
+static inline void gemm_run_place(const struct run *r, global const float *a,
+                                  uint from, uint n, float *to)
+{
+    global const float *p = a + r->at;
+    for (uint e = from; e < from + n; e += 16, to += 16 * MR)
+        vstore16((int)e >= r->lo && (int)e < r->hi ? vload16(0, p + e) :
+                                                    (float16)(0.0f), 0, to);
+}
+
 /* Rows i0.. of the gathered windows, columns k0..k0+kc, zeros beyond m and
  * kc. */
 static inline void gemm_window(float *strip, global const float *a, ulong lda,
@@ -143,6 +155,7 @@ static inline void gemm_window(float *strip, global const float *a, ulong lda,
                                uint m, uint kc)
 {
     bool wide = g->up == 1 && lda == g->c;
+    bool even = g->c % 16 == 0;
     uint len = wide ? g->kw * g->c : g->c;
     float line[KC + 32] __attribute__((aligned(64)));
     for (uint i = 0; i < MR; i++) {
@@ -151,12 +164,16 @@ static inline void gemm_window(float *strip, global const float *a, ulong lda,
         while (q < have) {
             struct run run = gemm_run_of(g, lda, i0 + i, r++, wide);
             uint n = min(len - from, kc - q);
-            gemm_run_copy(&run, a, g->room, from, n, line + q);
+            if (even)
+                gemm_run_place(&run, a, from, n, to + q * MR);
+            else
+                gemm_run_copy(&run, a, g->room, from, n, line + q);
             q += n;
             from = 0;
         }
-        vstore16((float16)(0.0f), 0, line + q);
-        for (q = 0; q < kc; q += 16)
+        if (!even)
+            vstore16((float16)(0.0f), 0, line + q);
+        for (q = even ? have : 0; q < kc; q += 16)
             vstore16(q < have ? vload16(0, line + q) : (float16)(0.0f), 0,
                      to + q * MR);
     }
@@ -200,7 +217,7 @@ static inline void gemm_block(float *block, global const float *a, ulong lda,
 }
 #endif
 
-/* What the epilogue will write. */
+/* What the epilogue will read or write. */
 static inline void fetch_rows(global const float *c, ulong ldc)
 {
     UNROLL for (int i = 0; i < MR; i++)
@@ -270,7 +287,7 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
 #endif
     a += a_off;
     b += b_off + j0 * pc;
-    for (uint i = 0; i < ns * nps * MR * NV; i++)
+    for (uint i = 0; !k && i < ns * nps * MR * NV; i++)
         vstore16((float16)(0.0f), i, acc);
     for (uint k0 = 0; k0 < k; k0 += KC) {
         uint kc = min((uint)KC, k - k0), kc16 = (kc + 15) / 16 * 16;
@@ -284,11 +301,13 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
         for (uint p = 0; p < nps; p++)
             for (uint s = 0; s < ns; s++) {
                 global const float *panel = b + (p * pc + k0) * NR;
+                uint i = i0 + s * MR, j = j0 + p * NR;
                 if (k0 + KC >= k)
-                    fetch_rows(c + c_off + (ulong)(i0 + s * MR) * ldc + j0 +
-                               p * NR, ldc);
+                    fetch_rows(c + c_off + (ulong)i * ldc + j, ldc);
+                if (k0 + KC >= k && flags & HAS_RESIDUAL)
+                    fetch_rows(res + res_off + (ulong)i * ldr + j, ldr);
                 gemm_micro(block + s * STRIP(kc16), panel,
-                           acc + (s * nps + p) * MR * NR, kc16,
+                           acc + (s * nps + p) * MR * NR, kc16, !k0,
                            gemm_ahead(a, lda, i0, ns * MR, k0 + KC, k, s, p,
                                       panel + (pc + s * 16) * NR));
             }
