@@ -3,7 +3,10 @@
 says how much memory the process took at most; encode.py NAME --save DIR writes
 a MODEL for bench/encode. Without MODEL the weights are random. NAME is a model
 of open_clip, or torchvision/NAME or timm/NAME, or transformers/ViT-B-32 and the
-like."""
+like.
+In ONNX Runtime: encode.py NAME --onnx FILE exports one, encode.py --ort FILE
+[batch [runs]] times it. Threads: as OMP_NUM_THREADS says."""
+import os
 import pathlib
 import resource
 import statistics
@@ -68,26 +71,62 @@ def save(name, where):
     print(make[kind](where, rest or name).path)
 
 
-def main(name, batch=1, runs=5, path=None):
-    model, size = make(name, path)
-    x = torch.randn(batch, 3, size, size)
+class Tower(torch.nn.Module):
+    def __init__(self, encode):
+        super().__init__()
+        self.encode = encode
+        self.owner = encode if isinstance(encode, torch.nn.Module) else encode.__self__
+
+    def forward(self, x):
+        return self.encode(x)
+
+
+def export(name, file):
+    encode, size = make(name, None)
+    torch.onnx.export(Tower(encode), (torch.randn(2, 3, size, size),), file,
+                      dynamo=True, external_data=True,
+                      dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
+
+
+def measure(what, run, batch, runs):
     times, used = [], []
-    with torch.inference_mode():
-        for i in range(runs + 1):
-            t0, c0 = time.time(), time.process_time()
-            model(x)
-            if i:
-                times.append(time.time() - t0)
-                used.append(time.process_time() - c0)
+    for i in range(runs + 1):
+        t0, c0 = time.time(), time.process_time()
+        run()
+        if i:
+            times.append(time.time() - t0)
+            used.append(time.process_time() - c0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads: forward "
-          f"batch {batch}: {batch / statistics.median(times):7.2f} images/s, "
-          f"{statistics.median(used) / batch:8.5f} cpu-s/image, "
+    print(f"{what}: forward batch {batch}: {batch / statistics.median(times):7.2f} "
+          f"images/s, {statistics.median(used) / batch:8.5f} cpu-s/image, "
           f"{peak:.1f} MB peak")
 
 
+def main(name, batch=1, runs=5, path=None):
+    model, size = make(name, path)
+    x = torch.randn(batch, 3, size, size)
+    with torch.inference_mode():
+        measure(f"torch {torch.__version__}, {torch.get_num_threads()} threads",
+                lambda: model(x), batch, runs)
+
+
+def ort(file, batch=1, runs=5):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
+    session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
+    wanted = session.get_inputs()[0]
+    x = torch.randn(batch, *wanted.shape[1:]).numpy()
+    measure(f"onnxruntime {onnxruntime.__version__}",
+            lambda: session.run(None, {wanted.name: x}), batch, runs)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[2] == "--save":
+    if sys.argv[1] == "--ort":
+        ort(sys.argv[2], *map(int, sys.argv[3:]))
+    elif len(sys.argv) == 4 and sys.argv[2] == "--save":
         save(sys.argv[1], pathlib.Path(sys.argv[3]))
+    elif len(sys.argv) == 4 and sys.argv[2] == "--onnx":
+        export(sys.argv[1], sys.argv[3])
     else:
         main(sys.argv[1], *map(int, sys.argv[2:4]), *map(pathlib.Path, sys.argv[4:]))

@@ -1,20 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An image tower, ours and PyTorch's, in turns: medians of the rounds, of speed
-# and of the most memory that the process held, and their ratios. Usage, from
-# the build directory after make bench:
+# An image tower, ours, PyTorch's and, with ONNX=FILE, ONNX Runtime's, in
+# turns: medians of the rounds, of speed and of the most memory that the
+# process held, and their ratios. Usage, from the build directory after make
+# bench:
 #   PYTHON=python3 bench/encode.sh NAME MODEL [batch [rounds [runs]]]
-# NAME as encode.py takes it, MODEL what encode.py --save wrote.
+# NAME as encode.py takes it, MODEL what encode.py --save wrote, FILE what
+# encode.py --onnx wrote.
 set -e
 name=$1 model=$2 batch=${3:-1} rounds=${4:-5} runs=${5:-5}
 here=$(dirname "$0")
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
+python() {
+    "${PYTHON:-python3}" "$here/encode.py" "$@"
+}
 i=0
 while [ "$i" -lt "$rounds" ]; do
-    bench/encode "$model" "$batch" "$runs" | sed 's/^/ours /' >> "$out"
-    "${PYTHON:-python3}" "$here/encode.py" "$name" "$batch" "$runs" "$model" |
-        sed 's/^/torch /' >> "$out"
+    bench/encode "$model" "$batch" "$runs" | sed 's/^/mohs /' >> "$out"
+    python "$name" "$batch" "$runs" "$model" | sed 's/^/PyTorch /' >> "$out"
+    [ -z "$ONNX" ] ||
+        python --ort "$ONNX" "$batch" "$runs" | sed 's/^/ONNX-Runtime /' >> "$out"
     i=$((i + 1))
 done
 median() { # side, unit
@@ -26,11 +32,17 @@ median() { # side, unit
 ratio() {
     awk "BEGIN { printf \"%.2f\", $1 / $2 }"
 }
-a=$(median ours images) b=$(median torch images)
-grep -h '^ours' "$out" | tail -n 1
-echo "$name batch $batch: $a images/s, PyTorch $b, ratio $(ratio "$a" "$b")"
-a=$(median ours cpu-s/image) b=$(median torch cpu-s/image)
-echo "$name batch $batch: $a cpu-s an image, PyTorch $b," \
-    "PyTorch / ours $(ratio "$b" "$a")"
-a=$(median ours "MB peak") b=$(median torch "MB peak")
-echo "$name batch $batch: $a MB at the peak, PyTorch $b, ratio $(ratio "$a" "$b")"
+row() { # side
+    echo "$name batch $batch: $1 $(median "$1" images) images/s," \
+        "$(median "$1" cpu-s/image) cpu-s an image," \
+        "$(median "$1" "MB peak") MB at the peak"
+}
+grep -h '^mohs' "$out" | tail -n 1
+row mohs
+for peer in PyTorch ${ONNX:+ONNX-Runtime}; do
+    row $peer
+    echo "$name batch $batch: mohs / $peer:" \
+        "images/s $(ratio "$(median mohs images)" "$(median $peer images)")," \
+        "cpu-s $(ratio "$(median mohs cpu-s/image)" "$(median $peer cpu-s/image)")," \
+        "memory $(ratio "$(median mohs "MB peak")" "$(median $peer "MB peak")")"
+done
