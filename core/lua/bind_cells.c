@@ -39,6 +39,14 @@ static void take_item(lua_State *L, const char *kind, struct eval_item *out)
     lua_pop(L, 1);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct result_pair *)a)->key,
+                  ((const struct result_pair *)b)->key);
+}
+
+/* In byte order of the keys: Lua's own order changes from process to process,
+ * and a cell's hash with it. */
 static size_t extra_axes(lua_State *L, struct result_pair *out)
 {
     size_t n = 0;
@@ -54,6 +62,7 @@ static size_t extra_axes(lua_State *L, struct result_pair *out)
             luaL_error(L, "cell: more than %d extra axes", EXTRA_MAX);
         out[n++] = (struct result_pair) { lua_tostring(L, -2), lua_tostring(L, -1) };
     }
+    qsort(out, n, sizeof *out, by_key);
     lua_pop(L, 1);
     return n;
 }

@@ -73,6 +73,21 @@ grep -q "no cell has arm 'nobody'" err.txt || die "$(cat err.txt)"
 ! "$mohs" -q run feature_adversarial_pretraining scale=smoke arms=clear 2>err.txt ||
 	die "arm clear"
 grep -q "no arm 'clear'; there are clean, matched" err.txt || die "$(cat err.txt)"
+# Lua hands out an argument's fields in an order of its own in every process
+cat >axes.lua <<'LUA'
+local mohs = require "mohs"
+mohs.cell {
+  model = mohs.model { weights = "twins/clean-1.safetensors" }, metric = mohs.metric "retrieval",
+  data = mohs.data.coco { images = "scenes/test", captions = "scenes/test.json", limit = 4 },
+  axes = { arm = "a", seed = "1", family = "f", eps = "2", depth = "3" },
+}
+mohs.run()
+LUA
+for i in 1 2 3 4 5 6; do
+	"$mohs" -q run axes.lua --results axes.db
+done
+"$mohs" results export axes.db --csv >axes.csv
+[ "$(grep -c ',i2t_r1,' axes.csv)" = 1 ] || die "one cell, several hashes: $(cat axes.csv)"
 echo "ok: arms"
 cat >resume.lua <<'LUA'
 local mohs, scenes_clip = require "mohs", require "scenes_clip"

@@ -13,6 +13,13 @@
 --   adversarial  adversarial features at all taps
 --   embed        adversarial embeddings of both towers, back on the sphere
 --
+-- and, varying one thing of `adversarial` (arms=ablation):
+--
+--   eps_0.025, eps_0.05, eps_0.2   the radius
+--   inner_2, inner_3               the steps up the loss
+--   block_0, block_1               the depth of the taps: after these blocks
+--   long_adversarial, long_matched four times the steps of the two
+--
 -- All arms of a seed share a clean warm-up: with an adversary from step 0
 -- training stalls. At the scale study it is a run of its own, whose model the
 -- arms start from; else the first half (but for matched, whose schedule is
@@ -27,7 +34,7 @@ local args = mohs.args {
   data = "scenes",            -- made when missing
   out = "twins",              -- where checkpoints go
   report = "twins.html",
-  arms = "clean,adversarial", -- of the list above, or all
+  arms = "clean,adversarial", -- of the lists above; all: the first, ablation: the second
   evaluate = "quick",         -- quick; corruptions: all of ImageNet-C, and of
                               -- texts at severities 1, 3 and 5; all: attacks as
                               -- well; none: train only
@@ -93,13 +100,35 @@ local known = {
   -- the embeddings are normalised after the perturbation
   embed = { adversary = perturbed("image.embed,text.embed") },
 }
-local order = { "clean", "matched", "noise_image", "noise", "pixels", "image", "text",
-                "adversarial", "embed" }
+local groups = {
+  all = { "clean", "matched", "noise_image", "noise", "pixels", "image", "text",
+          "adversarial", "embed" },
+  ablation = { "long_adversarial", "long_matched" },
+}
+local function ablate(name, perturbation)
+  known[name] = { adversary = perturbation }
+  table.insert(groups.ablation, #groups.ablation - 1, name)
+end
+for _, eps in ipairs { 0.025, 0.05, 0.2 } do
+  ablate("eps_" .. eps, perturbed(args.taps, { eps = eps }))
+end
+for _, inner in ipairs { 2, 3 } do
+  ablate("inner_" .. inner, perturbed(args.taps, { steps = inner }))
+end
+for block = 0, math.min(s.image_layers, s.text_layers) - 1 do
+  local taps = ("image.block.%d,text.block.%d"):format(block, block)
+  ablate("block_" .. block, perturbed(taps))
+end
+known.long_adversarial = { adversary = known.adversarial.adversary, steps = 4 * s.steps }
+known.long_matched = { steps = 4 * known.matched.steps }
+
 local arms = {}
-for name in (args.arms == "all" and table.concat(order, ",") or args.arms):gmatch("[^,]+") do
+local asked = groups[args.arms] and table.concat(groups[args.arms], ",") or args.arms
+for name in asked:gmatch("[^,]+") do
   local arm = known[name]
   if not arm then
-    error(("no arm '%s'; there are %s, all"):format(name, table.concat(order, ", ")))
+    error(("no arm '%s'; there are %s, %s, all, ablation"):format(
+      name, table.concat(groups.all, ", "), table.concat(groups.ablation, ", ")))
   end
   if arm.adversary and arm.adversary.taps == "" then
     error(("arm '%s': no tap of that tower in taps = %s"):format(name, args.taps))
