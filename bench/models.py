@@ -114,7 +114,8 @@ def run_reference(ref, inputs):
         y = y if ref.classifier else unit(y)
         own = torch.autograd.grad(
             (y * torch.from_numpy(inputs["image.seed"])).sum(), px)[0].numpy()
-        out["own"] = gap(own, out["image.grad"]) / np.abs(out["image.grad"]).max()
+        out["own"] = gap(own, out["image.grad"]) / float(
+            np.abs(out["image.grad"]).max())
     if ref.text:
         tokens = torch.from_numpy(inputs["tokens"]).long()
         leaf = []

@@ -215,9 +215,43 @@ def oc_alt(where):
     return open_clip_model(where, "ViT-M-32-alt", "open_clip_model.safetensors")
 
 
+def float_while_used(module):
+    """Weights in half precision that are floats only while it runs."""
+    def before(m, _args):
+        m.float()
+
+    def after(m, _args, _out):
+        m.half()
+    module.register_forward_pre_hook(before)
+    module.register_forward_hook(after)
+
+
 def large(where, name):
-    """One picture and no gradients: memory."""
-    ref = open_clip_model(where, name, "open_clip_model.safetensors", "fp16")
+    """One picture and no gradients: memory. The model is made in half
+    precision, and one block after the other computes in floats."""
+    import open_clip
+    from safetensors.torch import save_file
+    torch.manual_seed(5)
+    torch.set_default_dtype(torch.float16)
+    try:
+        model = jitter(open_clip.create_model(name), 6)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    model.half()
+    cfg = open_clip.get_model_config(name)
+    path = where / "open_clip_model.safetensors"
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+    (where / "open_clip_config.json").write_text(json.dumps(
+        {"model_cfg": cfg, "preprocess_cfg": model.visual.preprocess_cfg}))
+    blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
+    inside = {id(p) for b in blocks for p in b.parameters()}
+    for p in model.parameters():
+        if id(p) not in inside:
+            p.data = p.data.float()
+    model.attn_mask = model.attn_mask.float()
+    for b in blocks:
+        float_while_used(b)
+    ref = open_clip_reference(where, model, cfg, path)
     ref.grad, ref.n = False, 1
     ref.preprocess = ref.tokenize = None
     return ref

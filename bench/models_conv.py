@@ -55,7 +55,8 @@ def logits(y):
     return y if isinstance(y, torch.Tensor) else y.logits
 
 
-def open_clip_case(where, name):
+def open_clip_case(where, name, n=2, grad=True):
+    """Without gradients the reference is in float: memory."""
     import open_clip
     from safetensors.torch import save_file
     torch.manual_seed(3)
@@ -86,14 +87,14 @@ def open_clip_case(where, name):
         finally:
             h.remove()
 
+    towers = in_double(model.visual) if grad else dict(image=model.encode_image)
     return Reference(
         what=f"open_clip {open_clip.__version__}", path=where / "model",
         size=(size, size), mean=open_clip.OPENAI_DATASET_MEAN,
-        std=open_clip.OPENAI_DATASET_STD, text=text,
+        std=open_clip.OPENAI_DATASET_STD, text=text, n=n, grad=grad,
         context=77, vocab=49408, fill=fill(77, 49408, 49407),
         ends=lambda t: t.argmax(1), scale=model.logit_scale.exp().item(),
-        preprocess=preprocess, tokenize=lambda s: tok(s, 77),
-        **in_double(model.visual))
+        preprocess=preprocess, tokenize=lambda s: tok(s, 77), **towers)
 
 
 @case("CLIP RN50, open_clip", "clip_resnet")
@@ -104,6 +105,26 @@ def rn50(where):
 @case("CLIP RN50x4, open_clip", "clip_resnet")
 def rn50x4(where):
     return open_clip_case(where, "RN50x4")
+
+
+@case("CLIP RN101, open_clip", "clip_resnet")
+def rn101(where):
+    return open_clip_case(where, "RN101-quickgelu")
+
+
+@case("CLIP RN50x16, open_clip", "clip_resnet")
+def rn50x16(where):
+    return open_clip_case(where, "RN50x16", n=1)
+
+
+@case("CLIP RN50x64, open_clip", "clip_resnet")
+def rn50x64(where):
+    return open_clip_case(where, "RN50x64", n=1, grad=False)
+
+
+@case("CLIP ConvNeXt-XXL, open_clip", "clip_convnext")
+def convnext_xxlarge(where):
+    return open_clip_case(where, "convnext_xxlarge", n=1, grad=False)
 
 
 @case("CLIP ConvNeXt-B-W, open_clip", "clip_convnext")

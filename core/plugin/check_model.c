@@ -449,16 +449,52 @@ static bool scale_of(struct check_run *c, const struct probe *p, double *scale)
     return ok;
 }
 
-/* Central differences with one Richardson step against the graph's own. The
- * bound is 1 % of the gradient's size: float32 sums leave about 0.1 %. */
+/* Central differences with one Richardson step. Rounding wants them wide, the
+ * kinks of a ReLU narrow: the widths are tried in turn until one agrees with
+ * the graph's own slope. The bound is 1 % of the gradient's size: float32 sums
+ * leave about 0.1 %. */
+static const double widths[] = { 0.02, 0.004, 0.0008, 0.0002, 0.00005 };
+
+static double richardson(const double f[4], double h)
+{
+    double wide = (f[0] - f[1]) / (2 * h), fine = (f[2] - f[3]) / h;
+    return (4 * fine - wide) / 3;
+}
+
+static bool close_to(double numeric, double exact, double size)
+{
+    return fabs(numeric - exact) <= 0.01 * (fabs(exact) + size);
+}
+
+/* The slope along dir, exact by the gradient. */
+static bool slope_agrees(struct check_run *c, struct probe *p, const char *where,
+                         const float *dir, double scale, double exact,
+                         double size, float *out)
+{
+    double numeric = 0;
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        double f[4], h = widths[i] * scale;
+        if (!value_at(c, p, dir, h, out, &f[0]) ||
+            !value_at(c, p, dir, -h, out, &f[1]) ||
+            !value_at(c, p, dir, h / 2, out, &f[2]) ||
+            !value_at(c, p, dir, -h / 2, out, &f[3]))
+            return false;
+        numeric = richardson(f, h);
+        if (close_to(numeric, exact, size))
+            return true;
+    }
+    return check_fail(c, "%s: differences say %.5g, the gradient %.5g", where,
+                      numeric, exact);
+}
+
 static bool differences(struct check_run *c, struct probe *p, const char *where)
 {
     struct mohs_error err = MOHS_ERROR_INIT;
     size_t n = (size_t)tensor_count(p->at);
     float *g = xmalloc(n * sizeof *g), *dir = xcalloc(n, sizeof *dir);
     float *out = xmalloc((size_t)p->t.n * p->t.dim * sizeof *out);
-    double f[4], size = 0, scale = 1;
-    bool ok = value_at(c, p, dir, 0, out, &f[0]) && scale_of(c, p, &scale) &&
+    double f, size = 0, scale = 1;
+    bool ok = value_at(c, p, dir, 0, out, &f) && scale_of(c, p, &scale) &&
               check_status(c, "gradient", tensor_read(p->grad, g, &err), &err);
     for (size_t i = 0; ok && i < n; i++)
         size += (double)g[i] * (double)g[i];
@@ -467,20 +503,12 @@ static bool differences(struct check_run *c, struct probe *p, const char *where)
         ok = check_fail(c, "%s: the gradient is %s", where,
                         size == 0 ? "zero" : "not finite");
     for (uint32_t round = 0; ok && round < 3; round++) {
-        double exact = 0, h = 0.02 * scale;
+        double exact = 0;
         for (size_t i = 0; i < n; i++) {
             dir[i] = mohs_rng_normal(64, round, i);
             exact += (double)g[i] * (double)dir[i];
         }
-        ok = value_at(c, p, dir, h, out, &f[0]) &&
-             value_at(c, p, dir, -h, out, &f[1]) &&
-             value_at(c, p, dir, h / 2, out, &f[2]) &&
-             value_at(c, p, dir, -h / 2, out, &f[3]);
-        double wide = (f[0] - f[1]) / (2 * h), fine = (f[2] - f[3]) / h;
-        double numeric = (4 * fine - wide) / 3;
-        if (ok && fabs(numeric - exact) > 0.01 * (fabs(exact) + size))
-            ok = check_fail(c, "%s: differences say %.5g, the gradient %.5g",
-                            where, numeric, exact);
+        ok = slope_agrees(c, p, where, dir, scale, exact, size, out);
     }
     free(g);
     free(dir);
@@ -588,23 +616,22 @@ static bool weights_differences(struct check_run *c, struct model *m,
                                 struct tower *t, struct tensor *const *grad)
 {
     float *out = xmalloc((size_t)t->n * t->dim * sizeof *out);
-    double f[4], exact = 0, size = 0, h = 0.02;
+    double f[4], exact = 0, size = 0, numeric = 0;
     bool ok = tower_feed(c, t, all_samples, NULL, 0) && tower_run(c, t, out) &&
-              weights_slope(c, m, grad, &exact, &size) &&
-              weights_value(c, m, t, h, out, &f[0]) &&
-              weights_value(c, m, t, -h, out, &f[1]) &&
-              weights_value(c, m, t, h / 2, out, &f[2]) &&
-              weights_value(c, m, t, -h / 2, out, &f[3]) &&
-              weights_move(c, m, 0);
-    if (ok) {
-        double wide = (f[0] - f[1]) / (2 * h), fine = (f[2] - f[3]) / h;
-        double numeric = (4 * fine - wide) / 3;
-        if (fabs(numeric - exact) > 0.01 * (fabs(exact) + size))
-            ok = check_fail(c,
-                            "parameters: differences say %.5g, the gradient "
-                            "%.5g",
-                            numeric, exact);
+              weights_slope(c, m, grad, &exact, &size), agrees = false;
+    for (size_t i = 0; ok && !agrees && i < sizeof widths / sizeof *widths; i++) {
+        double h = widths[i];
+        ok = weights_value(c, m, t, h, out, &f[0]) &&
+             weights_value(c, m, t, -h, out, &f[1]) &&
+             weights_value(c, m, t, h / 2, out, &f[2]) &&
+             weights_value(c, m, t, -h / 2, out, &f[3]);
+        numeric = richardson(f, h);
+        agrees = close_to(numeric, exact, size);
     }
+    ok = ok && weights_move(c, m, 0);
+    if (ok && !agrees)
+        ok = check_fail(c, "parameters: differences say %.5g, the gradient %.5g",
+                        numeric, exact);
     free(out);
     return ok;
 }

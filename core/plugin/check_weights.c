@@ -42,7 +42,11 @@ static const json_t *w_at(const struct mohs_weights *w, const char *path)
     while (j) {
         size_t n = strcspn(path, ".");
         char *key = xasprintf("%.*s", (int)n, path);
-        j = json_object_get(j, key);
+        int64_t index;
+        j = json_is_array(j)
+                ? str_to_i64(key, &index) && index >= 0
+                      ? json_array_get(j, (size_t)index) : NULL
+                : json_object_get(j, key);
         free(key);
         if (!path[n])
             return j;
@@ -139,8 +143,10 @@ static json_t *tiny_tower(bool text)
                          "max_position_embeddings", TINY_CONTEXT,
                          "bos_token_id", TINY_VOCAB - 2, "eos_token_id",
                          TINY_VOCAB - 1, "pad_token_id", TINY_VOCAB - 1)
-             : json_pack("{s:i, s:i, s:i}", "image_size", TINY_IMAGE,
-                         "patch_size", 8, "num_channels", 3);
+             : json_pack("{s:i, s:i, s:i, s:i, s:[i,i,i,i], s:[i,i,i,i]}",
+                         "image_size", TINY_IMAGE, "patch_size", 8,
+                         "num_channels", 3, "embedding_size", 16, "depths", 1,
+                         1, 1, 1, "hidden_sizes", 16, 32, 48, 64);
     json_object_update(o, own);
     json_decref(own);
     return o;

@@ -2,7 +2,8 @@
 /*
  * "mohs.weights/1" for the model checks: a tiny configuration with the names
  * of Hugging Face's dual encoders and the item's id as model_type, and the
- * parameters that describe() lists, held in memory.
+ * parameters that describe() lists, held in memory. An image tower is 16 wide,
+ * or four stages of a block each; they halve the picture down to 2 or 1.
  */
 #ifndef CORE_CHECK_WEIGHTS_H
 #define CORE_CHECK_WEIGHTS_H
@@ -11,7 +12,7 @@
 
 #include "plugin/check.h"
 
-enum { TINY_IMAGE = 16, TINY_CONTEXT = 8, TINY_VOCAB = 40 };
+enum { TINY_IMAGE = 64, TINY_CONTEXT = 8, TINY_VOCAB = 40 };
 
 struct tiny_tensor {
     char *name;

@@ -194,6 +194,9 @@ static mohs_status gradients(const struct stepper *s, struct step_graph *g,
     for (size_t i = 0; i < m; i++)
         w[n + i] = g->delta[i];
     mohs_status st = graph_grad(g->graph, g->loss, NULL, w, n + m, d, err);
+    for (size_t i = 0; i < n; i++)
+        if (s->fixed && s->fixed[i])
+            d[i] = NULL;
     for (size_t i = 0; st >= 0 && i < n + m; i++)
         if (d[i])
             graph_output(g->graph, d[i]);

@@ -45,6 +45,7 @@ struct stepper {
     void *model;
     const struct preprocess *pre;
     struct params *params;
+    const bool *fixed; /* parameters that no gradient moves; NULL: none */
     uint32_t context; /* tokens per text: what the data needs, if the text
                          tower lets padding be cut, else all */
     char tap[TAPS_MAX][32];

@@ -125,6 +125,12 @@ static mohs_status init_one(void *user, const struct mohs_weight_spec *spec,
     uint64_t count = 1;
     for (uint32_t i = 0; i < spec->n_dims; i++)
         count *= spec->dims[i];
+    bool fixed = MOHS_HAS(struct mohs_weight_spec, spec, fixed);
+    if (fixed && !k->from.weights)
+        return mohs_fail(err, MOHS_E_UNSUPPORTED,
+                         "train: %s keeps statistics of its data (%s), which "
+                         "training leaves as they are: give init, a checkpoint to "
+                         "start from", t->o->model, spec->name);
     float *x = try_calloc(count, sizeof *x, spec->name, err);
     mohs_status st = x ? values(k, spec, x, count, err) : MOHS_E_NOMEM;
     if (st >= 0)
@@ -139,7 +145,9 @@ static mohs_status init_one(void *user, const struct mohs_weight_spec *spec,
     if (k->n == k->cap) {
         k->cap = k->cap ? 2 * k->cap : 64;
         t->decays = xrealloc(t->decays, k->cap);
+        t->fixed = xrealloc(t->fixed, k->cap * sizeof *t->fixed);
     }
+    t->fixed[k->n] = fixed;
     t->decays[k->n++] = spec->decay != 0;
     return MOHS_OK;
 }
@@ -244,6 +252,7 @@ static mohs_status open_model(struct trainer *t, struct mohs_error *err)
         st = t->s.ops->describe(t->s.model, init_one, &k, err);
     scratch_reset();
     start_close(&k.from);
+    t->s.fixed = t->fixed;
     RET_IF_ERR(st);
     if (!has_param(t, "logit_scale") ||
         (o->loss == TRAIN_SIGMOID && !has_param(t, "logit_bias")))
@@ -499,6 +508,7 @@ static void close_all(struct trainer *t)
     params_free(t->average);
     params_free(t->frozen);
     free(t->decays);
+    free(t->fixed);
     pictures_free(t->pictures);
     captions_free(&t->captions);
     pool_free(t->pool);

@@ -36,6 +36,7 @@ struct trainer {
     struct mohs_buffer **sum;    /* gradients summed over passes; NULLs when the
                                     graph's own are all there is */
     uint8_t *decays;
+    bool *fixed; /* statistics of a network, see mohs_weight_spec */
     struct params *average; /* EMA, or NULL */
     struct params *frozen;  /* FARE: those at the start */
     struct mohs_buffer *partial, *clip;

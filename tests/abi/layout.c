@@ -136,7 +136,7 @@ AT(mohs_weight_spec, source, 56);
 AT(mohs_weight_spec, source_rows, 64);
 AT(mohs_weight_spec, source_first, 68);
 AT(mohs_weight_spec, source_flags, 72);
-AT(mohs_weight_spec, reserved, 76);
+AT(mohs_weight_spec, fixed, 76);
 TO(mohs_weight_spec, 80);
 AT(mohs_tower_inputs, size, 0);
 AT(mohs_tower_inputs, pixels, 8);

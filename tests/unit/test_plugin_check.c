@@ -206,6 +206,31 @@ START_TEST(healthy)
 }
 END_TEST
 
+/* All that the models of this tree promise. */
+static const char *const models[] = { "blip", "clip", "convnext", "resnet", "siglip",
+                                      "vit", "vitamin" };
+enum { N_MODELS = sizeof models / sizeof *models };
+
+START_TEST(shipped_models)
+{
+    size_t i;
+    json_t *v;
+    char path[512];
+    setenv("MOHS_CHECK_TIMEOUT", "60", 1);
+    snprintf(path, sizeof path, BUILDDIR "/plugins/models/%s/.libs/%s.so", models[_i],
+             models[_i]);
+    kit(path);
+    json_array_foreach(json_object_get(verdicts, "checks"), i, v)
+        ck_assert_msg(json_is_true(json_object_get(v, "ok")), "%s: %s: %s",
+                      json_string_value(json_object_get(v, "item")),
+                      json_string_value(json_object_get(v, "check")),
+                      json_string_value(json_object_get(v, "detail")));
+    ck_assert_int_eq(status, MOHS_OK);
+    ck_assert_int_ge(json_integer_value(json_object_get(verdicts, "passed")), 9);
+    json_decref(verdicts);
+}
+END_TEST
+
 START_TEST(unloadable)
 {
     kit(BUILDDIR "/tests/plugins/bad/.libs/bad_abi.so");
@@ -321,6 +346,7 @@ int main(void)
     if (device_there()) {
         tcase_add_test(t, faulty_models);
         tcase_add_test(t, on_device);
+        tcase_add_loop_test(t, shipped_models, 0, N_MODELS);
     }
     tcase_add_test(t, healthy);
     tcase_add_test(t, unloadable);

@@ -406,6 +406,59 @@ START_TEST(scale_is_clamped)
 }
 END_TEST
 
+/* ---- statistics ---- */
+
+static const char resnet[] =
+    "{\"model_type\":\"clip_resnet\",\"vision_config\":{\"image_size\":32,"
+    "\"embedding_size\":8,\"depths\":[1,1,1,1],\"hidden_sizes\":[16,16,32,64],"
+    "\"projection_dim\":8},\"text_config\":{\"hidden_size\":16,"
+    "\"intermediate_size\":24,\"num_hidden_layers\":1,\"num_attention_heads\":2,"
+    "\"max_position_embeddings\":12,\"vocab_size\":514}}";
+
+static void same_values(const struct mohs_weights *a, const struct mohs_weights *b,
+                        const char *name, bool same)
+{
+    uint32_t dims[MOHS_DIMS_MAX];
+    int32_t n = weights_api.shape(a, name, dims);
+    ck_assert_msg(n == 1 && dims[0] <= 64, "%s has %d dims", name, n);
+    float x[64], y[64];
+    OK(weights_api.read(a, name, x, dims[0], &err));
+    OK(weights_api.read(b, name, y, dims[0], &err));
+    ck_assert_msg(!memcmp(x, y, dims[0] * sizeof *x) == same, "%s %s", name,
+                  same ? "moved" : "stayed");
+}
+
+/* Batch norm runs at its running statistics: they stay, gains and shifts are
+ * trained; without a checkpoint there are none. */
+START_TEST(statistics_stay)
+{
+    struct mohs_weights *a, *b;
+    struct train_result r;
+    t.o.model = "clip_resnet";
+    t.o.config = resnet;
+    t.o.preprocessor = "{\"size\":{\"shortest_edge\":32},\"crop_size\":32}";
+    t.o.ema = 0.9f;
+    t.o.out = tiny_path(&t, "bn.safetensors");
+    ck_assert_int_eq(train_run(t.registry, &t.o, &r, &err), MOHS_E_UNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "visual.bn1.running_mean") && strstr(err.text, "give init"),
+                  "%s", err.text);
+    t.o.init = tiny_init_of(&t, "clip_resnet", resnet);
+    r = tiny_train(&t, "bn.safetensors");
+    free(r.curve);
+    OK(weights_open(t.o.init, &a, &err));
+    OK(weights_open(t.o.out, &b, &err));
+    same_values(a, b, "visual.bn1.running_mean", true);
+    same_values(a, b, "visual.layer3.0.bn2.running_var", true);
+    same_values(a, b, "visual.bn1.weight", false);
+    same_values(a, b, "visual.layer3.0.bn2.bias", false);
+    weights_close(a);
+    weights_close(b);
+    t.o.init = t.o.out; // what was written can be trained on
+    r = tiny_train(&t, "more.safetensors");
+    free(r.curve);
+}
+END_TEST
+
 /* ---- numbers that are not finite ---- */
 
 START_TEST(nan_is_named)
@@ -533,6 +586,7 @@ int main(void)
     tcase_add_test(c, other_checkpoints);
     tcase_add_test(c, stored);
     tcase_add_test(c, scale_is_clamped);
+    tcase_add_test(c, statistics_stay);
     tcase_add_loop_test(c, nan_is_named, 0, 2);
     tcase_add_test(c, divergence);
     tcase_add_loop_test(c, bad_options, 0, 20);

@@ -164,7 +164,8 @@ static mohs_status put_weight(void *user, const struct mohs_weight_spec *s,
 {
     uint64_t n = 1;
     bool bias = str_ends(s->name, "bias");
-    double offset = strstr(s->name, "norm") && str_ends(s->name, "weight") ? 1 : 0;
+    bool gain = strstr(s->name, "norm") && str_ends(s->name, "weight");
+    double offset = gain || str_ends(s->name, "running_var") ? 1 : 0;
     for (uint32_t i = 0; i < s->n_dims; i++)
         n *= s->dims[i];
     float *x = xcalloc((size_t)n, sizeof *x);
@@ -178,17 +179,15 @@ static mohs_status put_weight(void *user, const struct mohs_weight_spec *s,
     return st;
 }
 
-const char *tiny_init(struct tiny *t, bool sigmoid)
+const char *tiny_init_of(struct tiny *t, const char *id, const char *text)
 {
     const char *path = tiny_path(t, "init.safetensors");
     struct mohs_weights *empty, *w;
     const struct item *it;
     void *model, *params;
-    char *text = xasprintf("{\"mohs_sigmoid_loss\":%s,%s", sigmoid ? "true" : "false",
-                           config + 1);
     OK(weights_new(text, NULL, NULL, &empty, &err));
     OK(weights_new(text, NULL, NULL, &w, &err));
-    OK(registry_find(t->registry, MOHS_KIND_MODEL, "clip", &it, &err));
+    OK(registry_find(t->registry, MOHS_KIND_MODEL, id, &it, &err));
     const struct mohs_model_ops *ops = it->item->ops;
     params = item_params_new(it);
     OK(ops->create(registry_host(t->registry), params, empty, &model, &err));
@@ -198,6 +197,14 @@ const char *tiny_init(struct tiny *t, bool sigmoid)
     item_params_free(it, params);
     weights_close(empty);
     weights_close(w);
+    return path;
+}
+
+const char *tiny_init(struct tiny *t, bool sigmoid)
+{
+    char *text = xasprintf("{\"mohs_sigmoid_loss\":%s,%s", sigmoid ? "true" : "false",
+                           config + 1);
+    const char *path = tiny_init_of(t, "clip", text);
     free(text);
     return path;
 }

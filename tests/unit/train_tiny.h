@@ -30,6 +30,8 @@ const char *tiny_path(struct tiny *t, const char *name);
 /* Writes a checkpoint with the weights of golden/train.py as init.safetensors
  * (all of describe()'s, float32) and returns its path. */
 const char *tiny_init(struct tiny *t, bool sigmoid);
+/* The same for any model of a configuration. */
+const char *tiny_init_of(struct tiny *t, const char *model, const char *config);
 /* Uniform in (-1, 1) from stream (seed, name). */
 float tiny_number(uint64_t seed, const char *name, uint64_t i);
 /* Trains t->o to out=NAME; fails the test with the error's text. */

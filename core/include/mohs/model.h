@@ -63,7 +63,7 @@ struct mohs_weight_spec {
     uint32_t source_rows;  /* 0: as dims[0], all of them */
     uint32_t source_first; /* the first row taken */
     uint32_t source_flags; /* MOHS_SOURCE_* */
-    uint32_t reserved;     /* 0 */
+    uint32_t fixed;        /* 1: a statistic, which gradients do not move */
 };
 
 /* Inputs of a tower; tensors not of that tower are NULL. */

@@ -25,13 +25,15 @@ static int activation(struct config *c)
 }
 
 /* A size: open_clip's key, else transformers', else `def`. */
-static uint32_t size(struct config *c, const char *key, const char *other,
-                     uint32_t def, uint32_t max)
+#define SIZE(c, key, other, def, max) \
+    config_either(c, SECTION "." key, "text_config." other, def, max)
+
+const struct rename *clip_text_map(const struct config *c,
+                                   const struct rename *published)
 {
-    c->section = "text_config";
-    def = config_count(c, other, def, max);
-    c->section = SECTION;
-    return config_count(c, key, def, max);
+    struct config own = *c;
+    own.map = NULL;
+    return has_tensor(&own, CLIP_TEXT "final_layer_norm.weight") ? NULL : published;
 }
 
 static void read_tower(struct config *c, struct tower *t)
@@ -39,7 +41,7 @@ static void read_tower(struct config *c, struct tower *t)
     t->act = activation(c);
     t->at = CLIP_TEXT_BLOCKS;
     t->names = &block;
-    t->width = size(c, "width", "hidden_size",
+    t->width = SIZE(c, "width", "hidden_size",
                     tensor_dim(c, CLIP_TEXT "final_layer_norm.weight", 0, 512),
                     16384);
     c->section = "text_config";
@@ -47,11 +49,12 @@ static void read_tower(struct config *c, struct tower *t)
         c, "intermediate_size",
         tensor_dim(c, CLIP_TEXT_BLOCKS "0.mlp.fc1.bias", 0, 4 * t->width),
         65536);
-    t->layers = size(c, "layers", "num_hidden_layers",
+    t->layers = SIZE(c, "layers", "num_hidden_layers",
                      count_tensors(c, CLIP_TEXT_BLOCKS, ".mlp.fc1.bias", 12),
                      NET_LAYERS_MAX);
-    t->heads = size(c, "heads", "num_attention_heads", (t->width + 63) / 64,
+    t->heads = SIZE(c, "heads", "num_attention_heads", (t->width + 63) / 64,
                     256);
+    c->section = SECTION;
     t->eps = config_number(c, "norm_kwargs.eps", 1e-5, 1e-12, 1);
     tower_check(c, t, "heads");
 }
@@ -61,11 +64,11 @@ void clip_text_read(struct config *c, struct clip_text *t,
 {
     read_tower(c, &t->tower);
     t->embed = info->embed_dim;
-    t->context = size(
+    t->context = SIZE(
         c, "context_length", "max_position_embeddings",
         tensor_dim(c, CLIP_TEXT "embeddings.position_embedding.weight", 0, 77),
         65536);
-    t->vocab = size(
+    t->vocab = SIZE(
         c, "vocab_size", "vocab_size",
         tensor_dim(c, CLIP_TEXT "embeddings.token_embedding.weight", 0, 49408),
         1 << 24);

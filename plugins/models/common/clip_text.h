@@ -17,11 +17,15 @@ struct clip_text {
 };
 
 /* Sizes from open_clip's configuration or transformers' text_config, and where
- * they are silent from the tensors; c->map and info->embed_dim are set. Fills in what info says of
- * such a model but for its pictures. */
+ * they are silent from the tensors; c->map and info->embed_dim are set. Fills in
+ * what info says of such a model but for its pictures. */
 void clip_text_read(struct config *c, struct clip_text *t,
                     struct mohs_model_info *info);
 /* The embedding [n, embed], at taps text.token, text.block.<i>, text.embed. */
+/* `published`, unless the file's text tower has this plugin's own names, as
+ * training writes them: NULL. */
+const struct rename *clip_text_map(const struct config *c,
+                                   const struct rename *published);
 struct mohs_tensor *clip_text_walk(const struct clip_text *t, struct net *n,
                                    const struct mohs_tower_inputs *in);
 

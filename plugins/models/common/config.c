@@ -50,6 +50,32 @@ uint32_t config_count(struct config *c, const char *key, double def, double max)
     return (uint32_t)x;
 }
 
+uint32_t config_entry(struct config *c, const char *key, int k, double def,
+                      double max)
+{
+    char at[CONFIG_NAME];
+    snprintf(at, sizeof at, "%s.%d", key, k);
+    return config_count(c, at, def, max);
+}
+
+uint32_t config_either(struct config *c, const char *key, const char *other,
+                       double def, double max)
+{
+    const char *section = c->section;
+    c->section = "";
+    def = config_count(c, other, def, max);
+    uint32_t x = config_count(c, key, def, max);
+    c->section = section;
+    return x;
+}
+
+const char *config_vision(const struct config *c)
+{
+    double x;
+    return c->api->config_number(c->w, "model_cfg.vision_cfg.image_size", &x) > 0
+               ? "model_cfg.vision_cfg" : "vision_config";
+}
+
 const char *config_string(struct config *c, const char *key, const char *def)
 {
     char full[CONFIG_NAME];

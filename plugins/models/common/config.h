@@ -48,6 +48,14 @@ double config_number(struct config *c, const char *key, double def, double min,
 /* An integer in 1..max. */
 uint32_t config_count(struct config *c, const char *key, double def,
                       double max);
+/* Entry `k` of the list at `key`, likewise. */
+uint32_t config_entry(struct config *c, const char *key, int k, double def,
+                      double max);
+/* config_count of the full path `key`, else of `other`, whatever the section. */
+uint32_t config_either(struct config *c, const char *key, const char *other,
+                       double def, double max);
+/* Where an image tower's sizes are: open_clip's section, else transformers'. */
+const char *config_vision(const struct config *c);
 /* A string, borrowed; `def` when the key is absent. */
 const char *config_string(struct config *c, const char *key, const char *def);
 /* MOHS_ACT_* by transformers' names. */

@@ -13,14 +13,23 @@ static struct mohs_tensor *vector(struct net *n, const char *name,
     return net_constant(n, full, value, DIMS(size));
 }
 
+static struct mohs_tensor *statistic(struct net *n, const char *name,
+                                     const char *part, float value,
+                                     uint32_t size)
+{
+    char full[NET_NAME];
+    snprintf(full, sizeof full, "%s.%s", name, part);
+    return net_fixed(n, full, value, DIMS(size));
+}
+
 /* Scale and shift of a batch norm at its running statistics. */
 static struct mohs_tensor *batch_norm(struct net *n, const char *name,
                                       uint32_t size)
 {
     struct mohs_tensor *gain = vector(n, name, "weight", 1, size);
     struct mohs_tensor *bias = vector(n, name, "bias", 0, size);
-    struct mohs_tensor *mean = vector(n, name, "running_mean", 0, size);
-    struct mohs_tensor *var = vector(n, name, "running_var", 1, size);
+    struct mohs_tensor *mean = statistic(n, name, "running_mean", 0, size);
+    struct mohs_tensor *var = statistic(n, name, "running_var", 1, size);
     struct mohs_tensor *in[] = { mean, var, gain, bias };
     return net_op(n, "batch_norm_fold", in, 4, NULL, 0);
 }

@@ -131,7 +131,7 @@ void net_at(struct net *n, const char *format, ...)
 }
 
 static struct mohs_tensor *param(struct net *n, const char *name, uint32_t init,
-                                 float scale, uint32_t n_dims,
+                                 float scale, uint32_t fixed, uint32_t n_dims,
                                  const uint32_t *dims)
 {
     char full[2 * NET_NAME];
@@ -143,7 +143,8 @@ static struct mohs_tensor *param(struct net *n, const char *name, uint32_t init,
                                   .n_dims = n_dims,
                                   .init = init,
                                   .scale = scale,
-                                  .decay = n_dims >= 2 };
+                                  .decay = n_dims >= 2,
+                                  .fixed = fixed };
     char source[CONFIG_NAME];
     const struct rename *r = rename_find(n->map, full, source);
     if (n_dims)
@@ -164,13 +165,19 @@ static struct mohs_tensor *param(struct net *n, const char *name, uint32_t init,
 struct mohs_tensor *net_normal(struct net *n, const char *name, float std,
                                uint32_t n_dims, const uint32_t *dims)
 {
-    return param(n, name, MOHS_INIT_NORMAL, std, n_dims, dims);
+    return param(n, name, MOHS_INIT_NORMAL, std, 0, n_dims, dims);
 }
 
 struct mohs_tensor *net_constant(struct net *n, const char *name, float value,
                                  uint32_t n_dims, const uint32_t *dims)
 {
-    return param(n, name, MOHS_INIT_CONSTANT, value, n_dims, dims);
+    return param(n, name, MOHS_INIT_CONSTANT, value, 0, n_dims, dims);
+}
+
+struct mohs_tensor *net_fixed(struct net *n, const char *name, float value,
+                              uint32_t n_dims, const uint32_t *dims)
+{
+    return param(n, name, MOHS_INIT_CONSTANT, value, 1, n_dims, dims);
 }
 
 static const char *part(const char *name, const char *what, char buf[NET_NAME])

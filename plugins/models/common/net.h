@@ -64,6 +64,10 @@ struct mohs_tensor *net_normal(struct net *n, const char *name, float std,
 struct mohs_tensor *net_constant(struct net *n, const char *name, float value,
                                  uint32_t n_dims, const uint32_t *dims);
 
+/* A statistic: read from checkpoints, `value` without one, never trained. */
+struct mohs_tensor *net_fixed(struct net *n, const char *name, float value,
+                              uint32_t n_dims, const uint32_t *dims);
+
 /* ---- layers ---- */
 
 struct mohs_tensor *net_op(struct net *n, const char *op,

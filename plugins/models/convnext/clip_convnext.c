@@ -75,16 +75,19 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
 {
     struct clip_convnext *m = model;
     struct mohs_model_info *i = &m->base.info;
-    m->base.map = c->map = names;
+    m->base.map = c->map = clip_text_map(c, names);
     m->net.at = "visual.trunk.";
+    c->section = config_vision(c);
     convnext_read(c, &m->net);
     m->hidden = tensor_dim(c, "visual.head.mlp.fc1.bias", 0, 0);
     const char *last = m->hidden ? "visual.head.mlp.fc2.weight"
                                  : "visual.head.proj.weight";
     m->bias = has_tensor(c, m->hidden ? "visual.head.mlp.fc2.bias"
                                       : "visual.head.proj.bias");
-    i->embed_dim = tensor_dim(c, last, 0, 640);
-    c->section = "model_cfg.vision_cfg";
+    i->embed_dim = tensor_dim(c, last, 0,
+                              config_either(c, "model_cfg.embed_dim",
+                                            "vision_config.projection_dim", 640,
+                                            1 << 16));
     i->image_height = i->image_width = config_count(c, "image_size", 256, 4096);
     const char *pool = config_string(c, "timm_pool", "");
     if (*pool && strcmp(pool, "avg"))
@@ -99,7 +102,8 @@ static mohs_status create(const struct mohs_host *host, const void *params,
                           struct mohs_error *err)
 {
     static const char *const whole[] = { "visual.", "transformer.",
-                                         "token_embedding", "ln_final", NULL };
+                                         "token_embedding", "ln_final",
+                                         "text_model.", NULL };
     static const struct base_plan plan = { "clip_convnext",
                                            sizeof(struct clip_convnext), walk,
                                            read_all, whole };

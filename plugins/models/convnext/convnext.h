@@ -15,7 +15,8 @@ struct convnext {
     double eps;
 };
 
-/* Sizes from the tensors; ConvNeXt-T without any. */
+/* Sizes from the tensors; without any from the configuration, whose section is
+ * set: depths, hidden_sizes, patch_size of transformers; else ConvNeXt-T's. */
 void convnext_read(struct config *c, struct convnext *m);
 uint32_t convnext_blocks(const struct convnext *m);
 /* Pixels -> normed features [n, width of the last stage]; taps image.patch,

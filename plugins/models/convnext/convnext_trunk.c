@@ -112,11 +112,15 @@ void convnext_read(struct config *c, struct convnext *m)
     char name[CONFIG_NAME];
     for (int k = 0; k < CONVNEXT_STAGES; k++) {
         snprintf(name, sizeof name, "%sstages.%d.blocks.", m->at, k);
-        m->blocks[k] = count_tensors(c, name, ".conv_dw.weight", blocks[k]);
+        m->blocks[k] = count_tensors(
+            c, name, ".conv_dw.weight",
+            config_entry(c, "depths", k, blocks[k], NET_LAYERS_MAX));
         snprintf(name, sizeof name, "stages.%d.blocks.0.norm.weight", k);
-        m->width[k] = dim_of(c, m, name, 0, 96u << k);
+        m->width[k] = dim_of(c, m, name, 0,
+                             config_entry(c, "hidden_sizes", k, 96u << k, 1 << 16));
     }
-    m->patch = dim_of(c, m, "stem.0.weight", -1, 4);
+    m->patch = dim_of(c, m, "stem.0.weight", -1,
+                      config_count(c, "patch_size", 4, 256));
     m->kernel = dim_of(c, m, "stages.0.blocks.0.conv_dw.weight", -1, 7);
     m->mlp = dim_of(c, m, "stages.0.blocks.0.mlp.fc1.bias", 0,
                     4 * m->width[0]) / m->width[0];

@@ -94,18 +94,22 @@ static void read_image(struct config *c, struct clip_resnet *m)
 {
     struct mohs_model_info *i = &m->base.info;
     uint32_t there =
-        tensor_dim(c, "visual.attnpool.positional_embedding", 0, 50);
+        tensor_dim(c, "visual.attnpool.positional_embedding", 0, 0);
+    c->section = config_vision(c);
     m->net.at = "visual.";
     m->net.antialias = 1;
-    m->net.stem = tensor_dim(c, "visual.bn3.weight", 0, 64);
+    m->net.stem = config_count(c, "width", 64, 1 << 14);
+    m->net.stem = config_count(c, "embedding_size", m->net.stem, 1 << 14);
+    m->net.stem = tensor_dim(c, "visual.bn3.weight", 0, m->net.stem);
     m->inner = tensor_dim(c, "visual.bn1.weight", 0, m->net.stem / 2);
     resnet_read(c, &m->net);
     m->width = m->net.stage[RESNET_STAGES - 1].out;
-    m->side = (uint32_t)lround(sqrt(there > 1 ? there - 1 : 1));
+    m->side = there > 1 ? (uint32_t)lround(sqrt(there - 1)) : 0;
     m->heads = m->width / 64;
-    c->section = "model_cfg.vision_cfg";
     i->image_height = i->image_width =
-        config_count(c, "image_size", 32 * m->side, 4096);
+        config_count(c, "image_size", m->side ? 32 * m->side : 224, 4096);
+    if (!m->side && !c->api->name(c->w, 0))
+        m->side = (i->image_height + 1) / 32;
     // mean pools round down, the first stride up
     if (c->st >= 0 && (i->image_height + 1) / 32 != m->side)
         config_fail(c, "image_size", "does not fit the positions of attnpool");
@@ -118,10 +122,12 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
                      uint32_t *text_blocks)
 {
     struct clip_resnet *m = model;
-    m->base.map = c->map = names;
+    m->base.map = c->map = clip_text_map(c, names);
     read_image(c, m);
     m->base.info.embed_dim =
-        tensor_dim(c, "visual.attnpool.c_proj.bias", 0, 1024);
+        tensor_dim(c, "visual.attnpool.c_proj.bias", 0,
+                   config_either(c, "model_cfg.embed_dim",
+                                 "vision_config.projection_dim", 1024, 1 << 16));
     clip_text_read(c, &m->text, &m->base.info);
     *blocks = resnet_blocks(&m->net);
     *text_blocks = m->text.tower.layers;
@@ -148,7 +154,8 @@ static mohs_status create(const struct mohs_host *host, const void *params,
                           struct mohs_error *err)
 {
     static const char *const whole[] = { "visual.", "transformer.",
-                                         "token_embedding", "ln_final", NULL };
+                                         "token_embedding", "ln_final",
+                                         "text_model.", NULL };
     static const struct base_plan plan = { "clip_resnet",
                                            sizeof(struct clip_resnet), walk,
                                            read_all, whole };

@@ -88,7 +88,8 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     c->map = transformers;
     m->base.map = c->map = has_tensor(c, "conv1.weight") ? transformers : NULL;
     m->net.at = "";
-    m->net.stem = tensor_dim(c, "bn1.weight", 0, 64);
+    m->net.stem = tensor_dim(
+        c, "bn1.weight", 0, config_count(c, "embedding_size", 64, 1 << 14));
     resnet_read(c, &m->net);
     base_classifier(c, &m->base, "fc.bias");
     base_image_size(c, &m->base, 224);

@@ -21,7 +21,9 @@ struct resnet {
     struct stage stage[RESNET_STAGES];
 };
 
-/* Sizes from the tensors; ResNet-50 without any. */
+/* Sizes from the tensors; without any from the configuration, whose section is
+ * set: depths, hidden_sizes and layer_type of transformers, layers of
+ * open_clip; else those of ResNet-50. m->stem is known. */
 void resnet_read(struct config *c, struct resnet *m);
 uint32_t resnet_blocks(const struct resnet *m);
 /* x after the stem -> the last stage's picture; taps image.block.<i>. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks and stages of ResNets; see resnet.h. */
 #include <stdio.h>
+#include <string.h>
 
 #include "resnet/resnet.h"
 
@@ -105,10 +106,15 @@ static void read_stage(struct config *c, struct resnet *m, int k)
     struct stage *s = &m->stage[k];
     char name[CONFIG_NAME];
     snprintf(name, sizeof name, "%slayer%d.", m->at, k + 1);
-    s->blocks = count_tensors(c, name, ".conv1.weight", blocks[k]);
-    s->mid = block_dim(c, m, k, "bn1.weight", 0, 64u << k);
+    s->blocks = config_entry(c, "layers", k, blocks[k], NET_LAYERS_MAX);
+    s->blocks = config_entry(c, "depths", k, s->blocks, NET_LAYERS_MAX);
+    s->blocks = count_tensors(c, name, ".conv1.weight", s->blocks);
+    uint32_t wider = m->bottleneck ? 4 : 1; // than inside a block
+    s->out = config_entry(c, "hidden_sizes", k, (double)(wider * m->stem << k),
+                          1 << 16);
+    s->mid = block_dim(c, m, k, "bn1.weight", 0, (s->out + wider - 1) / wider);
     s->out = block_dim(c, m, k, m->bottleneck ? "bn3.weight" : "bn2.weight", 0,
-                       m->bottleneck ? 256u << k : 64u << k);
+                       s->out);
     s->per_group = block_dim(c, m, k, "conv2.weight", 1, s->mid);
     snprintf(name, sizeof name, "%slayer%d.0.downsample.0.weight", m->at, k + 1);
     s->shortcut = !c->api->name(c->w, 0) || has_tensor(c, name);
@@ -122,7 +128,9 @@ void resnet_read(struct config *c, struct resnet *m)
 {
     char name[CONFIG_NAME];
     snprintf(name, sizeof name, "%slayer1.0.conv3.weight", m->at);
-    m->bottleneck = !c->api->name(c->w, 0) || has_tensor(c, name);
+    m->bottleneck = c->api->name(c->w, 0)
+                        ? has_tensor(c, name)
+                        : strcmp(config_string(c, "layer_type", ""), "basic") != 0;
     for (int k = 0; k < RESNET_STAGES; k++)
         read_stage(c, m, k);
     if (c->st >= 0 && resnet_blocks(m) > NET_LAYERS_MAX)
