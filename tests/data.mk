@@ -42,3 +42,8 @@ tests_fuzz_fuzz_classes_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_classes_LDADD = core/libdata.la core/libimage.la core/libbase.la \
 	-lpthread -lm
 EXTRA_DIST += tests/fuzz/corpus/classes
+check_PROGRAMS += tests/fuzz/fuzz_npy
+tests_fuzz_fuzz_npy_SOURCES = %D%/fuzz/fuzz_npy.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_npy_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_npy_LDADD = $(FUZZ_DATA_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/npy

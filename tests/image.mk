@@ -4,7 +4,7 @@ tests_unit_test_image_SOURCES = %D%/unit/test_image.c
 tests_unit_test_image_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_image_LDADD = core/libimage.la core/libbase.la $(CHECK_LIBS) \
 	-lpthread -lm
-tests_fuzz_fuzz_image_SOURCES = %D%/fuzz/fuzz_image.c
+tests_fuzz_fuzz_image_SOURCES = %D%/fuzz/fuzz_image.c %D%/fuzz/replay.h
 tests_fuzz_fuzz_image_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_image_LDADD = core/libimage.la core/libbase.la -lpthread -lm
 EXTRA_DIST += tests/golden/image.h tests/golden/image.py tests/golden/images \

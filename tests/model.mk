@@ -59,5 +59,12 @@ tests_fuzz_fuzz_token_files_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la -lpthread -lm
 EXTRA_DIST += tests/fuzz/corpus/safetensors tests/fuzz/corpus/tokenizer \
 	tests/fuzz/corpus/token_files
+check_PROGRAMS += tests/fuzz/fuzz_model_files
+tests_fuzz_fuzz_model_files_SOURCES = %D%/fuzz/fuzz_model_files.c \
+	%D%/fuzz/replay.h
+tests_fuzz_fuzz_model_files_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_model_files_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la -lpthread -lm
+EXTRA_DIST += tests/fuzz/corpus/model_files
 EXTRA_DIST += docs/models.md docs/clip.md docs/attacks.md docs/inputs.md
 EXTRA_DIST += docs/study.md docs/study_matched.svg docs/study_noise.svg

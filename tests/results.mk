@@ -19,3 +19,7 @@ check_PROGRAMS += tests/unit/test_compare
 tests_unit_test_compare_SOURCES = %D%/unit/test_compare.c
 tests_unit_test_compare_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_compare_LDADD = $(RESULTS_TEST_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_results
+tests_fuzz_fuzz_results_SOURCES = %D%/fuzz/fuzz_results.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_results_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_results_LDADD = core/libresults.la core/libbase.la -lpthread -lm

@@ -2,7 +2,8 @@
 /*
  * main() of a fuzz target in `make check`: runs the files named on the
  * command line, or those of tests/fuzz/corpus/<name> and mutations of them
- * from a fixed seed. Nothing with MOHS_LIBFUZZER: libFuzzer has its own.
+ * from a fixed seed, MOHS_FUZZ_MUTATIONS of each when that is set. Nothing with
+ * MOHS_LIBFUZZER: libFuzzer has its own.
  */
 #ifndef TESTS_FUZZ_REPLAY_H
 #define TESTS_FUZZ_REPLAY_H
@@ -39,8 +40,10 @@ static void replay_mutant(const char *data, size_t n, uint64_t seed)
         else
             p[at] = (char)(v >> 8);
     }
-    if (seed % 5 == 0)
+    if (seed % 5 == 0) { // to its very size, for ASan
         n = mohs_rng_below(seed, 99, 0, (uint32_t)n);
+        p = xrealloc(p, n ? n : 1);
+    }
     LLVMFuzzerTestOneInput((const uint8_t *)p, n);
     free(p);
 }
@@ -61,15 +64,19 @@ static int replay_file(const char *path, uint64_t mutations)
     return 0;
 }
 
-static int replay_main(int argc, char **argv, const char *name)
+static uint64_t replay_mutations(void)
 {
-    int bad = 0;
-    for (int i = 1; i < argc; i++)
-        bad |= replay_file(argv[i], 0);
-    if (argc > 1)
-        return bad;
-    char *dir = xasprintf("%s/tests/fuzz/corpus/%s", SRCDIR, name), **v;
+    const char *s = getenv("MOHS_FUZZ_MUTATIONS");
+    int64_t n;
+    return s && str_to_i64(s, &n) && n >= 0 ? (uint64_t)n : REPLAY_MUTATIONS;
+}
+
+/* All of a folder below tests, with mutations. */
+static inline int replay_dir(const char *below)
+{
+    char *dir = path_join(SRCDIR "/tests", below), **v;
     size_t n;
+    int bad = 0;
     struct mohs_error e = MOHS_ERROR_INIT;
     if (dir_list(dir, &v, &n, &e) < 0 || !n) {
         fprintf(stderr, "%s: nothing to replay\n", dir);
@@ -77,7 +84,7 @@ static int replay_main(int argc, char **argv, const char *name)
     }
     for (size_t i = 0; i < n; i++) {
         char *path = path_join(dir, v[i]);
-        bad |= replay_file(path, REPLAY_MUTATIONS);
+        bad |= replay_file(path, replay_mutations());
         free(path);
     }
     strv_free(v);
@@ -85,10 +92,21 @@ static int replay_main(int argc, char **argv, const char *name)
     return bad;
 }
 
-#define FUZZ_MAIN(name)                       \
-    int main(int argc, char **argv)           \
-    {                                         \
-        return replay_main(argc, argv, name); \
+/* The files named on the command line; false when there are none. */
+static inline bool replay_named(int argc, char **argv, int *bad)
+{
+    *bad = 0;
+    for (int i = 1; i < argc; i++)
+        *bad |= replay_file(argv[i], 0);
+    return argc > 1;
+}
+
+#define FUZZ_MAIN(name)                                                        \
+    int main(int argc, char **argv)                                            \
+    {                                                                          \
+        int bad;                                                               \
+        return replay_named(argc, argv, &bad) ? bad                            \
+                                              : replay_dir("fuzz/corpus/" name); \
     }
 #endif
 #endif
