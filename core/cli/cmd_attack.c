@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/inputs.h"
 #include "cli/session.h"
 #include "eval/guard.h"
 #include "eval/victim.h"
@@ -31,7 +32,7 @@ struct job {
     const char *settings[SETTINGS_MAX + 1];
     size_t n_settings;
     uint64_t seed;
-    char **image;
+    struct inputs in;
     uint32_t n;
     const struct item *item;
     void *params;
@@ -86,11 +87,10 @@ static mohs_status read_options(struct cli *c, struct job *j, struct mohs_error 
 static mohs_status read_args(struct cli *c, struct job *j, struct mohs_error *err)
 {
     j->params = item_params_new(j->item);
-    j->image = xcalloc(c->n_args + 1, sizeof *j->image);
     for (size_t i = 0; i < c->n_args; i++) {
         char *eq = file_exists(c->args[i]) ? NULL : strchr(c->args[i], '=');
         if (!eq) {
-            j->image[j->n++] = c->args[i];
+            RET_IF_ERR(inputs_add(&j->in, c->args[i], false, err));
             continue;
         }
         char *key = xasprintf("%.*s", (int)(eq - c->args[i]), c->args[i]);
@@ -100,7 +100,9 @@ static mohs_status read_args(struct cli *c, struct job *j, struct mohs_error *er
         free(key);
         RET_IF_ERR(st);
     }
-    return j->n ? MOHS_OK : mohs_fail(err, MOHS_E_ARG, "attack: no picture given");
+    j->n = (uint32_t)j->in.n;
+    return j->n ? inputs_differ(&j->in, "attack", err)
+                : mohs_fail(err, MOHS_E_ARG, "attack: no picture given");
 }
 
 static mohs_status load(struct job *j, struct mohs_error *err)
@@ -122,12 +124,12 @@ static mohs_status load(struct job *j, struct mohs_error *err)
                              err));
     for (uint32_t i = 0; i < j->n; i++) {
         struct image raw;
-        RET_IF_ERR(image_read(j->image[i], IMAGE_KEEP_ORIENTATION, &raw, err));
+        RET_IF_ERR(input_read(&j->in.v[i], IMAGE_KEEP_ORIENTATION, &raw, err));
         mohs_status st = preprocess_pixels(encoder_preprocess(j->encoder), &raw,
                                            &j->pixels[i], err);
         image_free(&raw);
         if (st < 0)
-            return err_prefix(err, st, "%s", j->image[i]);
+            return err_prefix(err, st, "%s", j->in.v[i].name);
         j->first[i + 1] = i + 1;
     }
     return MOHS_OK;
@@ -167,7 +169,7 @@ static mohs_status write_picture(const struct job *j, struct mohs_victim *v, uin
             float x = (s->clean[at] + s->delta[at]) * 255.0f + 0.5f;
             out.rgb[3 * p + c] = (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
         }
-    char *stem = path_stem(j->image[i]);
+    char *stem = input_stem(&j->in.v[i]);
     char *path = xasprintf("%s/%s.%s.png", j->out, stem, j->attack);
     mohs_status st = image_write_png(path, &out, err);
     free(stem);
@@ -207,7 +209,7 @@ static void say_text(const struct job *j, const struct side *texts, uint32_t i, 
     victim_audit(texts->v, i, &a);
     if (!json) {
         str_addf(out, "%s: own text \"%s\" -> \"%s\" (%.4f -> %.4f); %llu words, %llu "
-                 "characters, %llu tokens changed\n", j->image[i], j->text[j->own[i]],
+                 "characters, %llu tokens changed\n", j->in.v[i].name, j->text[j->own[i]],
                  victim_text(texts->v, i), before, after, (unsigned long long)a.words,
                  (unsigned long long)a.chars, (unsigned long long)a.tokens);
         return;
@@ -231,7 +233,7 @@ static void say_image(const struct job *j, const struct side *images, uint32_t i
     if (!json) {
         str_addf(out, "%s: \"%s\" (%.4f) -> \"%s\" (%.4f); |delta| linf %.5f, l2 %.4f; "
                  "%u forward, %u backward%s%s\n",
-                 j->image[i], j->text[was], before, j->text[is], after, a.linf, a.l2,
+                 j->in.v[i].name, j->text[was], before, j->text[is], after, a.linf, a.l2,
                  took.forward, took.backward, took.cut ? ", budget spent" : "",
                  is != j->own[i] ? "" : "; unmoved");
         return;
@@ -252,7 +254,7 @@ static void say(const struct job *j, const struct side *images, const struct sid
 {
     if (json) {
         str_add(out, i ? ",\n  {\"image\": " : "\n  {\"image\": ");
-        str_add_json(out, j->image[i]);
+        str_add_json(out, j->in.v[i].name);
         str_add(out, ", \"own\": ");
         str_add_json(out, j->text[j->own[i]]);
     }
@@ -348,7 +350,7 @@ static mohs_status prepare(struct job *j, struct mohs_error *err)
         return MOHS_E_NOMEM;
     for (uint32_t i = 0; i < j->n; i++) {
         j->rgb[i] = j->pixels[i].rgb;
-        j->key[i] = hash_str64(path_base(j->image[i]));
+        j->key[i] = input_key(&j->in.v[i]);
         j->each[i] = i;
     }
     RET_IF_ERR(find_own(j, j->rgb, err));
@@ -520,7 +522,7 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
 out:
     job_free(&j);
     job_free(&other);
-    free(j.image);
+    inputs_free(&j.in);
     if (j.params)
         item_params_free(j.item, j.params);
     return st;
@@ -529,9 +531,11 @@ out:
 const struct cli_command command_attack = {
     .name = "attack",
     .summary = "attack pictures against a file of texts",
-    .usage = "IMAGE... -a NAME [param=value ...] --model PATH --texts FILE --out DIR",
+    .usage = "FILE|DIR... -a NAME [param=value ...] --model PATH --texts FILE --out DIR",
     .options = options,
-    .details = "With one text a picture, line i is what picture i shows; else the nearest\n"
+    .details = "Pictures are files, folders, webdataset archives (.tar) and Parquet files, in\n"
+               "this order; in a set the stem is the picture's id, '_' for '/'.\n"
+               "With one text a picture, line i is what picture i shows; else the nearest\n"
                "text counts as true. Writes the attacked picture at the model's size where\n"
                "pixels are attacked, and prints the best text before and after. Attacks on\n"
                "texts change the texts that are the pictures' own, and print them.",

@@ -4,12 +4,10 @@
 
 #include "cli/cli.h"
 #include "cli/corrupt.h"
-#include "data/data.h"
-#include "image/image.h"
+#include "cli/inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
     OPT_PROFILE = 256,
@@ -54,8 +52,7 @@ struct work {
     size_t n_jobs;
     unsigned n_selves; /* instances of each job, one a worker */
     bool texts;        /* the corruptions are of texts, the files too */
-    char **image;      /* or file of texts */
-    size_t n_images;
+    struct inputs in;  /* pictures, or files of texts */
     struct mohs_error *fail; /* one an image; status 0: fine */
 };
 
@@ -211,76 +208,11 @@ static mohs_status set_params(struct work *w, struct mohs_error *err)
 
 /* ---- pictures ---- */
 
-static bool is_input(const struct work *w, const char *name)
+static mohs_status add_inputs(struct work *w, struct mohs_error *err)
 {
-    static const char *const pictures[] = { ".png", ".jpg", ".jpeg", ".webp",
-                                            NULL };
-    static const char *const texts[] = { ".txt", NULL };
-    const char *const *ends = w->texts ? texts : pictures;
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && ends[i]; i++)
-        if (!strcasecmp(dot, ends[i]))
-            return true;
-    return false;
-}
-
-static void take_image(struct work *w, char *path)
-{
-    w->image = xrealloc(w->image, (w->n_images + 1) * sizeof *w->image);
-    w->image[w->n_images++] = path;
-}
-
-static mohs_status add_dir(struct work *w, const char *dir,
-                           struct mohs_error *err)
-{
-    char **file;
-    size_t n, before = w->n_images;
-    RET_IF_ERR(dir_list(dir, &file, &n, err));
-    for (size_t i = 0; i < n; i++)
-        if (is_input(w, file[i]))
-            take_image(w, path_join(dir, file[i]));
-    strv_free(file);
-    if (w->n_images == before)
-        return mohs_fail(err, MOHS_E_IO, "%s: no %s files", dir,
-                         w->texts ? ".txt" : ".png, .jpg, .jpeg or .webp");
-    return MOHS_OK;
-}
-
-static int by_stem(const void *a, const void *b)
-{
-    char *x = path_stem(*(char *const *)a), *y = path_stem(*(char *const *)b);
-    int d = strcmp(x, y);
-    free(x);
-    free(y);
-    return d;
-}
-
-/* Two pictures of one stem would write the same files. */
-static mohs_status stems_differ(struct work *w, struct mohs_error *err)
-{
-    char **v = xmalloc(w->n_images * sizeof *v);
-    mohs_status st = MOHS_OK;
-    memcpy(v, w->image, w->n_images * sizeof *v);
-    qsort(v, w->n_images, sizeof *v, by_stem);
-    for (size_t i = 1; i < w->n_images && st >= 0; i++)
-        if (!by_stem(&v[i - 1], &v[i]))
-            st = mohs_fail(err, MOHS_E_ARG,
-                           "corrupt: %s and %s would write the same files",
-                           v[i - 1], v[i]);
-    free(v);
-    return st;
-}
-
-static mohs_status add_images(struct work *w, struct mohs_error *err)
-{
-    for (size_t i = 0; i < w->c->n_args; i++) {
-        const char *arg = w->c->args[i];
-        if (dir_exists(arg))
-            RET_IF_ERR(add_dir(w, arg, err));
-        else
-            take_image(w, xstrdup(arg));
-    }
-    return stems_differ(w, err);
+    for (size_t i = 0; i < w->c->n_args; i++)
+        RET_IF_ERR(inputs_add(&w->in, w->c->args[i], w->texts, err));
+    return inputs_differ(&w->in, "corrupt", err);
 }
 
 /* ---- instances ---- */
@@ -308,8 +240,8 @@ static mohs_status selves_new(struct work *w, struct mohs_error *err)
         want = pool_size(p);
         pool_free(p);
     }
-    if (want > w->n_images)
-        want = (unsigned)w->n_images;
+    if (want > w->in.n)
+        want = (unsigned)w->in.n;
     registry_compute_asked(w->registry, true);
     for (unsigned k = 0; k < want; k++) {
         for (size_t i = 0; i < w->n_jobs; i++)
@@ -331,9 +263,7 @@ static void work_free(struct work *w)
                 ops->destroy(j->self[k]);
         item_params_free(j->item, j->params);
     }
-    for (size_t i = 0; i < w->n_images; i++)
-        free(w->image[i]);
-    free(w->image);
+    inputs_free(&w->in);
     free(w->fail);
 }
 
@@ -356,7 +286,7 @@ static char *depth_path(const struct work *w, const char *image)
             found = data_depth_in(from, path_base(image));
         } else {
             char *own = path_stem(from);
-            if (!strcmp(own, stem) || (w->n_depth == 1 && w->n_images == 1))
+            if (!strcmp(own, stem) || (w->n_depth == 1 && w->in.n == 1))
                 found = xstrdup(from);
             free(own);
         }
@@ -367,12 +297,13 @@ static char *depth_path(const struct work *w, const char *image)
 
 /* The map over the upright picture, nearest values; NULL when no corruption
  * needs one. A map lies over the picture as stored and is turned with it. */
-static mohs_status depth_over(const struct work *w, const char *image,
+static mohs_status depth_over(const struct work *w, const struct input *in,
                               const struct image *im, float **out,
                               struct mohs_error *err)
 {
     uint32_t dw, dh, pw, ph;
     unsigned turn;
+    const char *image = in->name;
     bool need = false;
     float *d;
     *out = NULL;
@@ -380,6 +311,10 @@ static mohs_status depth_over(const struct work *w, const char *image,
         need |= needs_depth(&w->job[k]);
     if (!need)
         return MOHS_OK;
+    if (in->set && (in->set->source || in->set->image[in->index].bytes))
+        return mohs_fail(err, MOHS_E_ARG,
+                         "%s: depth maps are for pictures in files of their own",
+                         image);
     char *path = depth_path(w, image);
     if (!path)
         return mohs_fail(err, MOHS_E_IO,
@@ -406,26 +341,26 @@ static mohs_status depth_over(const struct work *w, const char *image,
 
 /* ---- doing it ---- */
 
-static char *out_path(const struct work *w, const char *image,
+static char *out_path(const struct work *w, const struct input *in,
                       const struct job *j, uint32_t severity)
 {
-    char *stem = path_stem(image);
+    char *stem = input_stem(in);
     char *path = xasprintf("%s/%s.%s.%u.%s", w->out, stem, j->item->item->id,
                            severity, w->texts ? "txt" : "png");
     free(stem);
     return path;
 }
 
-static mohs_status one_file(const struct work *w, const char *path,
+static mohs_status one_file(const struct work *w, const struct input *in,
                             const struct image *im, const float *depth,
                             const struct job *j, void *self, uint32_t severity,
                             struct mohs_error *err)
 {
     const struct mohs_corruption_ops *ops = j->item->item->ops;
-    uint64_t key = hash_str64(path_base(path));
+    uint64_t key = input_key(in);
     uint64_t seed = op_seed(w->seed, j->item->item->id, severity);
     struct image out = { im->width, im->height, NULL };
-    out.rgb = try_calloc((size_t)im->width * im->height, 3, path, err);
+    out.rgb = try_calloc((size_t)im->width * im->height, 3, in->name, err);
     if (!out.rgb)
         return MOHS_E_NOMEM;
     struct mohs_images from = { sizeof from, 1,    im->height, im->width,
@@ -438,9 +373,9 @@ static mohs_status one_file(const struct work *w, const char *path,
     if (st < 0) {
         if (!err->text[0])
             mohs_fail(err, st, "%s failed", j->item->item->id);
-        err_prefix(err, st, "%s", path);
+        err_prefix(err, st, "%s", in->name);
     } else {
-        char *file = out_path(w, path, j, severity);
+        char *file = out_path(w, in, j, severity);
         st = image_write_png(file, &out, err);
         free(file);
     }
@@ -458,8 +393,8 @@ static mohs_status one_texts(const struct work *w, size_t i, unsigned worker,
             const struct job *j = &w->job[k];
             if (!j->severity[s])
                 continue;
-            char *file = out_path(w, w->image[i], j, s);
-            st = corrupt_texts(w->image[i], file, j->item, j->self[worker], s,
+            char *file = out_path(w, &w->in.v[i], j, s);
+            st = corrupt_texts(w->in.v[i].name, file, j->item, j->self[worker], s,
                                op_seed(w->seed, j->item->item->id, s), err);
             free(file);
         }
@@ -471,13 +406,14 @@ static mohs_status one_image(const struct work *w, size_t i, unsigned worker,
 {
     struct image im = { 0 };
     float *depth = NULL;
-    mohs_status st = image_read(w->image[i], 0, &im, err);
+    const struct input *in = &w->in.v[i];
+    mohs_status st = input_read(in, 0, &im, err);
     if (st >= 0)
-        st = depth_over(w, w->image[i], &im, &depth, err);
+        st = depth_over(w, in, &im, &depth, err);
     for (size_t k = 0; k < w->n_jobs && st >= 0; k++)
         for (uint32_t s = 1; s <= 5 && st >= 0; s++)
             if (w->job[k].severity[s])
-                st = one_file(w, w->image[i], &im, depth, &w->job[k],
+                st = one_file(w, in, &im, depth, &w->job[k],
                               w->job[k].self[worker], s, err);
     free(depth);
     image_free(&im);
@@ -488,7 +424,7 @@ static mohs_status one_image(const struct work *w, size_t i, unsigned worker,
 static mohs_status worker_run(void *user, size_t worker, struct mohs_error *err)
 {
     struct work *w = user;
-    for (size_t i = worker; i < w->n_images; i += w->n_selves) {
+    for (size_t i = worker; i < w->in.n; i += w->n_selves) {
         if (interrupted)
             return mohs_fail(err, MOHS_E_CANCELLED, "interrupted");
         struct mohs_error e = MOHS_ERROR_INIT;
@@ -506,20 +442,20 @@ static void print_files(const struct work *w)
 {
     struct str b = { 0 };
     size_t n = 0;
-    for (size_t i = 0; i < w->n_images; i++)
+    for (size_t i = 0; i < w->in.n; i++)
         for (size_t k = 0; k < w->n_jobs && w->fail[i].status >= 0; k++)
             for (uint32_t s = 1; s <= 5; s++) {
                 if (!w->job[k].severity[s])
                     continue;
                 const struct job *j = &w->job[k];
-                char *path = out_path(w, w->image[i], j, s);
+                char *path = out_path(w, &w->in.v[i], j, s);
                 if (!w->c->json) {
                     str_addf(&b, "%s\n", path);
                 } else {
                     str_add(&b, n++ ? ",\n {\"path\": " : "[\n {\"path\": ");
                     str_add_json(&b, path);
                     str_addf(&b, ", \"%s\": ", w->texts ? "texts" : "image");
-                    str_add_json(&b, w->image[i]);
+                    str_add_json(&b, w->in.v[i].name);
                     str_addf(&b,
                              ", \"corruption\": \"%s\", \"severity\": %u, "
                              "\"seed\": %llu, \"params\": ",
@@ -541,7 +477,7 @@ static void print_files(const struct work *w)
 static mohs_status failures(const struct work *w, struct mohs_error *err)
 {
     const struct mohs_error *first = NULL;
-    for (size_t i = 0; i < w->n_images; i++) {
+    for (size_t i = 0; i < w->in.n; i++) {
         if (w->fail[i].status >= 0)
             continue;
         if (first)
@@ -560,10 +496,10 @@ static mohs_status corrupt(struct cli *c, struct work *w,
     RET_IF_ERR(cli_registry(c, &w->registry, err));
     RET_IF_ERR(add_jobs(w, err));
     RET_IF_ERR(set_params(w, err));
-    RET_IF_ERR(add_images(w, err));
+    RET_IF_ERR(add_inputs(w, err));
     RET_IF_ERR(dir_make(w->out, err));
     RET_IF_ERR(selves_new(w, err));
-    w->fail = xcalloc(w->n_images, sizeof *w->fail);
+    w->fail = xcalloc(w->in.n, sizeof *w->fail);
     mohs_status st;
     if (w->n_selves > 1) {
         struct pool *pool = pool_new(w->n_selves);
@@ -597,8 +533,11 @@ const struct cli_command command_corrupt = {
         "Writes DIR/<stem>.<name>.<severity>.png for every picture (PNG, JPEG, "
         "WebP; the EXIF orientation is applied), all five severities when none "
         "is "
-        "given, and prints the paths. What is random depends on the seed, the "
-        "corruption, the severity and the picture's file name only. Corruptions of "
+        "given, and prints the paths. A FILE may also be a webdataset archive "
+        "(.tar) or a Parquet file, a DIR may hold such or class folders; the "
+        "stem is then the picture's id, '_' for '/'. What is random depends on "
+        "the seed, the corruption, the severity and the picture's file name (in "
+        "a set its id) only. Corruptions of "
         "depth take maps from --depth, a folder or files named as the pictures "
         "are: NPY arrays or grey PNG (16 bits: millimetres), larger is "
         "farther, over the picture as stored (EXIF turns both), resized to "

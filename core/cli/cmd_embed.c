@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/inputs.h"
 #include "cli/session.h"
 #include "eval/encoder.h"
 
@@ -15,7 +16,7 @@ enum { OPT_MODEL = 256, OPT_IMAGES, OPT_TEXTS, OPT_OUT, OPT_TAP, OPT_RAW, OPT_PL
 
 static const struct cli_option options[] = {
     { "model", OPT_MODEL, "PATH", "checkpoint: a directory or a file of weights" },
-    { "images", OPT_IMAGES, "PATH", "a picture, a folder, or a list file; repeatable" },
+    { "images", OPT_IMAGES, "PATH", "picture, folder, .tar, .parquet or list file; repeatable" },
     { "texts", OPT_TEXTS, "FILE", "texts, one a line" },
     { "out", OPT_OUT, "PREFIX", "writes PREFIX.image.npy and PREFIX.text.npy" },
     { "tap", OPT_TAP, "NAME", "activations at a tap instead of the embedding" },
@@ -33,43 +34,20 @@ struct embed {
     size_t n_settings;
     bool raw;
     uint64_t memory, batch;
-    char **image;
-    size_t n_images;
+    struct inputs in;
 };
 
-static bool is_picture(const char *name)
-{
-    static const char *const ends[] = { ".png", ".jpg", ".jpeg", ".webp", ".PNG",
-                                        ".JPG", ".JPEG", ".WEBP" };
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (str_ends(name, ends[i]))
-            return true;
-    return false;
-}
-
-static void add_image(struct embed *e, char *path)
-{
-    e->image = xrealloc(e->image, (e->n_images + 1) * sizeof *e->image);
-    e->image[e->n_images++] = path;
-}
-
-/* A folder's pictures in byte order, one picture, or a list of paths. */
+/* What inputs_add() takes, or a file of paths. */
 static mohs_status add_images(struct embed *e, const char *path, struct mohs_error *err)
 {
     char **v;
     size_t n;
-    if (is_picture(path) || (!dir_exists(path) && !file_exists(path))) {
-        add_image(e, xstrdup(path));
-        return MOHS_OK;
-    }
-    bool folder = dir_exists(path);
-    RET_IF_ERR(folder ? dir_list(path, &v, &n, err) : session_lines(path, &v, &n, err));
-    for (size_t i = 0; i < n; i++) {
-        if (folder && is_picture(v[i]))
-            add_image(e, path_join(path, v[i]));
-        else if (!folder && *v[i])
-            add_image(e, xstrdup(v[i]));
-    }
+    if (input_known(path) || !file_exists(path) || dir_exists(path))
+        return inputs_add(&e->in, path, false, err);
+    RET_IF_ERR(session_lines(path, &v, &n, err));
+    for (size_t i = 0; i < n; i++)
+        if (*v[i])
+            inputs_take(&e->in, xstrdup(v[i]));
     strv_free(v);
     return MOHS_OK;
 }
@@ -115,14 +93,14 @@ static mohs_status embed_images_file(struct encoder *enc, const struct embed *e,
     struct image px[CHUNK] = { { 0, 0, NULL } };
     const uint8_t *rgb[CHUNK];
     RET_IF_ERR(columns_of(enc, e, &columns, err));
-    float *all = try_calloc(e->n_images, columns * sizeof *all, "embeddings", err);
+    float *all = try_calloc(e->in.n, columns * sizeof *all, "embeddings", err);
     mohs_status st = all ? MOHS_OK : MOHS_E_NOMEM;
-    progress_start("images", e->n_images);
-    for (size_t i = 0; i < e->n_images && st >= 0; i += CHUNK) {
-        uint32_t m = e->n_images - i < CHUNK ? (uint32_t)(e->n_images - i) : CHUNK, k;
+    progress_start("images", e->in.n);
+    for (size_t i = 0; i < e->in.n && st >= 0; i += CHUNK) {
+        uint32_t m = e->in.n - i < CHUNK ? (uint32_t)(e->in.n - i) : CHUNK, k;
         for (k = 0; k < m && st >= 0; k++) {
             struct image raw;
-            st = image_read(e->image[i + k], IMAGE_KEEP_ORIENTATION, &raw, err);
+            st = input_read(&e->in.v[i + k], IMAGE_KEEP_ORIENTATION, &raw, err);
             if (st < 0)
                 break;
             st = preprocess_pixels(encoder_preprocess(enc), &raw, &px[k], err);
@@ -137,7 +115,7 @@ static mohs_status embed_images_file(struct encoder *enc, const struct embed *e,
     }
     progress_end();
     if (st >= 0)
-        st = write_npy(e->out, "image", all, e->n_images, columns, err);
+        st = write_npy(e->out, "image", all, e->in.n, columns, err);
     free(all);
     return st;
 }
@@ -189,7 +167,7 @@ static mohs_status read_options(struct cli *c, struct embed *e, struct mohs_erro
     if (code < 0)
         return code;
     RET_IF_ERR(opt_count(c, 0, 0, err));
-    if (!e->model || !e->out || (!e->n_images && !e->texts))
+    if (!e->model || !e->out || (!e->in.n && !e->texts))
         return mohs_fail(err, MOHS_E_ARG,
                          "embed: --model, --out and --images or --texts are needed");
     return MOHS_OK;
@@ -206,15 +184,13 @@ static mohs_status run(struct cli *c, struct mohs_error *err)
     OUT_IF_ERR(encoder_open_with(r, e.plugin, e.model, e.settings, &enc, err));
     encoder_limits(enc, e.memory, (uint32_t)e.batch);
     bool text_tap = e.tap && !strncmp(e.tap, "text.", 5);
-    if (e.n_images && !text_tap)
+    if (e.in.n && !text_tap)
         OUT_IF_ERR(embed_images_file(enc, &e, err));
     if (e.texts && (!e.tap || text_tap))
         OUT_IF_ERR(embed_texts_file(enc, &e, err));
 out:
     encoder_close(enc);
-    for (size_t i = 0; i < e.n_images; i++)
-        free(e.image[i]);
-    free(e.image);
+    inputs_free(&e.in);
     return st;
 }
 

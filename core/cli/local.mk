@@ -1,7 +1,7 @@
 # cli: the program
 bin_PROGRAMS += core/mohs
 core_mohs_SOURCES = %D%/checkpoint.c %D%/cli.h %D%/corrupt.h \
-	%D%/corrupt_texts.c %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
+	%D%/corrupt_texts.c %D%/inputs.c %D%/inputs.h %D%/items.c %D%/items.h %D%/main.c %D%/opt.c \
 	%D%/session.c %D%/session.h %D%/table.c
 core_mohs_SOURCES += %D%/cmd_attack.c
 core_mohs_SOURCES += %D%/cmd_cache.c

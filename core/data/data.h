@@ -147,7 +147,7 @@ mohs_status data_parquet(const struct parquet_options *o, struct dataset **out,
  * what dataset_type.txt says or else what the first one has. Pictures are read
  * in place: archives must not be compressed. */
 struct webdataset_options {
-    const char *dir;
+    const char *dir;             /* or one archive, by a name that ends in .tar */
     const char *split;           /* NULL: "test" */
     uint32_t captions_per_image; /* 0: all */
     size_t limit;                /* 0: all */

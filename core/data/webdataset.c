@@ -136,6 +136,12 @@ static mohs_status listed(struct shards *s, const char *dir, struct mohs_error *
 static mohs_status find_shards(struct shards *s, struct mohs_error *err)
 {
     char *dir = path_join(s->o->dir, s->o->split), *count = NULL;
+    if (str_ends(s->o->dir, ".tar") && !dir_exists(s->o->dir)) {
+        s->path = xcalloc(2, sizeof *s->path);
+        s->path[s->n++] = xstrdup(s->o->dir);
+        free(dir);
+        return MOHS_OK;
+    }
     if (!dir_exists(dir)) { // archives without splits
         free(dir);
         dir = xstrdup(s->o->dir);

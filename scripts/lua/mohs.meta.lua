@@ -92,7 +92,7 @@ function mohs.data.parquet(o) end
 ---@param o { image: string, text: string, owner?: string, label?: string, model?: string, name?: string, logit_scale?: number, logit_bias?: number }
 ---@return mohs.Data
 function mohs.data.embeddings(o) end
----webdataset archives, DIR/SPLIT/*.tar or DIR/*.tar, in CLIP-benchmark's layout if
+---webdataset archives, DIR/SPLIT/*.tar, DIR/*.tar or one .tar, in CLIP-benchmark's layout if
 ---there are nshards.txt, classnames.txt and dataset_type.txt. Pictures are read in
 ---place; the index of an archive is kept in the cache directory.
 ---@param o { dir: string, split?: string, name?: string, limit?: integer, captions_per_image?: integer }

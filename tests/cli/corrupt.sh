@@ -76,6 +76,30 @@ for p in imagecorruptions tinyimagenet cifar; do
         --profile $p --out one
 done
 
+# ---- what readers of data sets take: the same pictures ----
+mkdir -p classes/cat classes/dog wds/test tables
+cp one.png classes/cat/a.png
+cp "$images/exif6.jpg" classes/dog/a.jpg
+echo 0 > a.cls
+cp one.png a.png
+tar -cf lone.tar a.png a.cls
+cp lone.tar wds/test/0.tar
+want 0 '' one.png "$images/exif6.jpg" -c contrast:1 --out lone
+for from in "classes cat_a dog_a" "lone.tar lone_a" "wds 0_a"; do
+    set -- $from
+    want 0 '' "$1" -c contrast:1 --out sets
+    cmp -s "sets/$2.contrast.1.png" lone/one.contrast.1.png || fail "$1: $(ls sets)"
+    [ $# = 2 ] || cmp -s "sets/$3.contrast.1.png" lone/exif6.contrast.1.png || fail "$1: $3"
+done
+want 0 '' "$src/tests/golden/data/parquet/snappy.parquet" -c contrast:1 --out sets
+[ "$(ls sets | grep -c '^snappy_[0-9]*.contrast')" -gt 1 ] || fail "Parquet: $(ls sets)"
+want 2 "would write the same files" lone.tar lone.tar -c contrast:1 --out sets
+want 2 "in files of their own" lone.tar -c fog_3d:1 --depth two_metres.png --out sets
+want 3 "tables: " tables -c contrast:1 --out sets
+mkdir nowhere
+head -c 540 lone.tar > nowhere/0.tar
+want 3 'nowhere/0.tar: the archive ends within "a.png"' nowhere -c contrast:1 --out sets
+
 # ---- mistakes ----
 want 2 "severity '0' is not 1..5" one.png -c fog:0 --out o
 want 2 "severity '6' is not 1..5" one.png -c fog:6 --out o

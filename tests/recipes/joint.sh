@@ -145,3 +145,19 @@ if "$mohs" -q attack scenes/test/000000.png -a text_chars --model clean.safetens
 fi
 grep -q 'two pictures' err.txt || die "$(cat err.txt)"
 echo "ok: mohs attack"
+
+# ---- pictures in an archive, of attack and embed ----
+(cd scenes/test && tar -cf ../../two.tar 000000.png 000001.png)
+"$mohs" -q attack two.tar -a pgd steps=2 random_start=false --model clean.safetensors \
+	--texts texts.txt --out sets >sets.txt
+"$mohs" -q attack scenes/test/000000.png scenes/test/000001.png -a pgd steps=2 \
+	random_start=false --model clean.safetensors --texts texts.txt --out files >files.txt
+for i in 000000 000001; do
+	cmp "sets/two_$i.pgd.png" "files/$i.pgd.png" || die "attack: $(ls sets)"
+done
+grep -q '^two.tar: two/000001.png: ' sets.txt || die "$(cat sets.txt)"
+"$mohs" -q embed --model clean.safetensors --images two.tar --out sets/e >/dev/null
+"$mohs" -q embed --model clean.safetensors --images scenes/test/000000.png \
+	--images scenes/test/000001.png --out files/e >/dev/null
+cmp sets/e.image.npy files/e.image.npy || die "embed: not the same rows"
+echo "ok: archives"
