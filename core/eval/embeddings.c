@@ -184,6 +184,46 @@ static mohs_status set_owners(struct dataset *d, const struct array *owner,
     return MOHS_OK;
 }
 
+static void swap_texts(struct dataset *d, struct array *a, float *room, uint32_t i, uint32_t k)
+{
+    size_t bytes = a->dim * sizeof *room;
+    float *x = a->v + i * a->dim, *y = a->v + k * a->dim;
+    struct data_text t = d->text[i];
+    d->text[i] = d->text[k];
+    d->text[k] = t;
+    memcpy(room, x, bytes);
+    memcpy(x, y, bytes);
+    memcpy(y, room, bytes);
+}
+
+/* Puts the texts of an image beside each other, as readers of captions have
+ * them: metrics then find them in narrow tiles. Ids and order within an image
+ * stay. */
+static mohs_status group_texts(struct dataset *d, struct array *a, struct mohs_error *err)
+{
+    uint32_t *next = try_calloc(d->n_images + 1, sizeof *next, "texts", err);
+    uint32_t *to = try_calloc(d->n_texts, sizeof *to, "texts", err);
+    float *room = try_calloc(a->dim, sizeof *room, "texts", err);
+    bool there = next && to && room;
+    for (size_t t = 0; there && t < d->n_texts; t++)
+        next[d->text[t].image + 1]++;
+    for (size_t i = 1; there && i < d->n_images; i++)
+        next[i] += next[i - 1];
+    for (size_t t = 0; there && t < d->n_texts; t++)
+        to[t] = next[d->text[t].image]++;
+    for (uint32_t t = 0; there && t < d->n_texts; t++)
+        while (to[t] != t) { // every swap brings a row home
+            uint32_t home = to[t];
+            swap_texts(d, a, room, t, home);
+            to[t] = to[home];
+            to[home] = home;
+        }
+    free(next);
+    free(to);
+    free(room);
+    return there ? MOHS_OK : MOHS_E_NOMEM;
+}
+
 static void hash_rows(struct dataset *d)
 {
     struct data_embeddings *e = d->embeddings;
@@ -218,6 +258,8 @@ static mohs_status fill(struct dataset *d, const struct embeddings_options *o,
     RET_IF_ERR(normalise(text, err));
     add_rows(d, image, text);
     RET_IF_ERR(o->label ? set_labels(d, label, err) : set_owners(d, owner, err));
+    if (owner->v)
+        RET_IF_ERR(group_texts(d, text, err));
     struct data_embeddings *e = d->embeddings = xcalloc(1, sizeof *e);
     *e = (struct data_embeddings) { .dim = (uint32_t)image->dim,
                                     .model = arena_strdup(d->arena, o->model ? o->model
