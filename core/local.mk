@@ -10,6 +10,7 @@ mohsextinclude_HEADERS = %D%/include/mohs/ext/attack_cost.h \
 	%D%/include/mohs/ext/classifier.h \
 	%D%/include/mohs/ext/compute.h \
 	%D%/include/mohs/ext/graph.h %D%/include/mohs/ext/log.h \
+	%D%/include/mohs/ext/pair_scores.h \
 	%D%/include/mohs/ext/scratch.h %D%/include/mohs/ext/victim.h \
 	%D%/include/mohs/ext/victim_pair.h %D%/include/mohs/ext/victim_raw.h \
 	%D%/include/mohs/ext/victim_text.h \

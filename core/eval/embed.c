@@ -199,22 +199,32 @@ static mohs_status encode_missing(struct eval *e, const struct eval_cell *c,
     return st;
 }
 
+mohs_status image_keys(struct eval *e, const struct eval_cell *c,
+                       struct hash128 **out, struct hash128 *base,
+                       struct mohs_error *err)
+{
+    size_t n = c->data->set->n_images;
+    struct hash128 *depth;
+    RET_IF_ERR(data_content(e, c->data, err));
+    RET_IF_ERR(depth_hashes(e, c, &depth, err));
+    struct hasher *h = hasher_new();
+    image_base(e, c, h);
+    *base = hasher_end(h);
+    *out = xcalloc(n, sizeof **out);
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = image_key(*base, c->data, depth, i, c->corruption.item != NULL);
+    free(depth);
+    return MOHS_OK;
+}
+
 mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
                          struct mohs_error *err)
 {
     size_t n = c->data->set->n_images;
     uint32_t dim = encoder_info(c->model->encoder)->embed_dim, *missing,
              n_missing;
-    struct hash128 *depth;
-    RET_IF_ERR(data_content(e, c->data, err));
-    RET_IF_ERR(depth_hashes(e, c, &depth, err));
-    struct hasher *h = hasher_new();
-    image_base(e, c, h);
-    struct hash128 base = hasher_end(h);
-    struct hash128 *key = xcalloc(n, sizeof *key);
-    for (size_t i = 0; i < n; i++)
-        key[i] = image_key(base, c->data, depth, i, c->corruption.item != NULL);
-    free(depth);
+    struct hash128 *key, base;
+    RET_IF_ERR(image_keys(e, c, &key, &base, err));
     mohs_status st = lookup_all(e, key, n, dim, out, &missing, &n_missing, err);
     if (st >= 0 && n_missing) {
         rows_note(e, c, "images", base);

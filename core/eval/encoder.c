@@ -39,6 +39,7 @@ struct encoder {
     uint32_t micro_batch;
     struct kept image, text;
     struct vocabulary *vocabulary;
+    encoder_describe more; /* whose parameters were declared last */
 };
 
 static mohs_status find_plugin(struct encoder *e, const char *id,
@@ -210,11 +211,16 @@ bool encoder_is_classifier(const struct encoder *e)
     return encoder_info(e)->flags & MOHS_MODEL_CLASSIFIER;
 }
 
+const void *encoder_extension(const struct encoder *e, const char *id, void **self)
+{
+    if (self)
+        *self = e->self;
+    return e->ops->get_extension ? e->ops->get_extension(e->self, id) : NULL;
+}
+
 const char *encoder_class_name(const struct encoder *e, uint32_t i)
 {
-    const struct mohs_classifier *c =
-        e->ops->get_extension ? e->ops->get_extension(e->self, MOHS_EXT_CLASSIFIER)
-                              : NULL;
+    const struct mohs_classifier *c = encoder_extension(e, MOHS_EXT_CLASSIFIER, NULL);
     return c && i < encoder_info(e)->embed_dim ? c->class_name(e->self, i) : NULL;
 }
 
@@ -286,6 +292,19 @@ static mohs_status declare_one(void *user, const struct mohs_weight_spec *spec,
                           source_read, s, err);
 }
 
+mohs_status encoder_declare(struct encoder *e, encoder_describe describe,
+                            struct mohs_error *err)
+{
+    if (e->more == describe)
+        return MOHS_OK;
+    mohs_status st = describe(e->self, declare_one, e, err);
+    scratch_reset();
+    if (st < 0)
+        return err_prefix(err, st, "%s", e->path);
+    e->more = describe;
+    return MOHS_OK;
+}
+
 mohs_status encoder_params(struct encoder *e, struct params **out,
                            struct mohs_error *err)
 {
@@ -293,11 +312,10 @@ mohs_status encoder_params(struct encoder *e, struct params **out,
         RET_IF_ERR(registry_compute(e->registry, &e->compute, err));
         e->params = params_new(e->compute);
         e->sources = arena_new();
-        mohs_status st = e->ops->describe(e->self, declare_one, e, err);
-        scratch_reset();
+        mohs_status st = encoder_declare(e, e->ops->describe, err);
         if (st < 0) {
             params_drop(e);
-            return err_prefix(err, st, "%s", e->path);
+            return st;
         }
     }
     *out = e->params;

@@ -41,6 +41,18 @@ void encoder_tap_names(const struct encoder *e, struct str *out);
 mohs_status encoder_params(struct encoder *e, struct params **out,
                            struct mohs_error *err);
 struct registry *encoder_registry(struct encoder *e);
+/* The model's extension `id`, or NULL; *self (self may be NULL) is what its
+ * functions take. */
+const void *encoder_extension(const struct encoder *e, const char *id, void **self);
+/* Declares more parameters, after encoder_params() and once: those that
+ * `describe` of the model lists. */
+typedef mohs_status (*encoder_describe)(
+    void *self,
+    mohs_status (*put)(void *user, const struct mohs_weight_spec *,
+                       struct mohs_error *),
+    void *user, struct mohs_error *err);
+mohs_status encoder_declare(struct encoder *e, encoder_describe describe,
+                            struct mohs_error *err);
 
 /* Device memory a graph may take and the largest micro-batch (0: choose).
  * Applies to graphs made afterwards. */

@@ -249,7 +249,8 @@ static mohs_status check_classes(struct eval *e, const struct eval_cell *c,
 }
 
 /* What can be scored without a model. */
-static mohs_status check_embedded(const struct eval_cell *c, struct mohs_error *err)
+static mohs_status check_embedded(struct eval *e, const struct eval_cell *c,
+                                  struct mohs_error *err)
 {
     const char *what = c->model             ? "model"
                        : c->prompts         ? "prompts"
@@ -260,7 +261,7 @@ static mohs_status check_embedded(const struct eval_cell *c, struct mohs_error *
         return mohs_fail(err, MOHS_E_ARG, "cell: no metric");
     return what ? mohs_fail(err, MOHS_E_ARG, "%s: embeddings, which take no %s",
                             c->data->label, what)
-                : MOHS_OK;
+                : check_pairs(e, c, err);
 }
 
 /* Stands for the model that data's embeddings are of. */
@@ -319,6 +320,7 @@ static mohs_status check_cell(struct eval *e, const struct eval_cell *c,
         return mohs_fail(err, MOHS_E_UNSUPPORTED,
                          "%s: data set %s is corrupted already, by %s",
                          c->corruption.item->item->id, c->data->label, d->corruption);
+    RET_IF_ERR(check_pairs(e, c, err));
     return c->prompts ? check_classes(e, c, err) : MOHS_OK;
 }
 
@@ -340,7 +342,7 @@ mohs_status eval_add(struct eval *e, const struct eval_cell *spec,
     mohs_status st = MOHS_OK;
     const struct data_embeddings *given = spec->data->set->embeddings;
     if (given) {
-        st = check_embedded(spec, err);
+        st = check_embedded(e, spec, err);
         c.spec.model = absent_model(e, given->model);
     } else {
         if (spec->model && encoder_is_classifier(spec->model->encoder) && !spec->prompts &&

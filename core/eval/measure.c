@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/pairs.h"
+
 /* ---- similarities on the device ---- */
 
 struct similarity {
@@ -19,6 +21,8 @@ struct similarity {
     struct mohs_buffer *image, *text, *tile;
     const uint32_t *first; /* of each class among the texts, or NULL: a text is
                               a class */
+    struct eval *e;
+    const struct eval_cell *c;
 };
 
 static mohs_status product(const struct mohs_eval *e, uint32_t i0, uint32_t i1,
@@ -82,6 +86,14 @@ static mohs_status similarity(const struct mohs_eval *e, uint32_t i0, uint32_t i
                     : product(e, i0, i1, t0, t1, out, err);
 }
 
+static mohs_status pair_scores(const struct mohs_eval *e, uint64_t n,
+                               const uint32_t *image, const uint32_t *text, float *out,
+                               struct mohs_error *err)
+{
+    const struct similarity *s = e->ctx;
+    return pair_rows(s->e, s->c, n, image, text, out, err);
+}
+
 static mohs_status upload(struct compute *c, const float *x, size_t n,
                           struct mohs_buffer **out, struct mohs_error *err)
 {
@@ -143,6 +155,14 @@ static void task_of(const struct table *t, struct similarity *sim,
                                .n_factors = (uint32_t)d->n_factors,
                                .factor_name = d->factors,
                                .factor = d->factor };
+    sim->e = t->e;
+    sim->c = t->c;
+    const struct mohs_pair_info *pairs = given ? NULL : pairs_info(t->c->model->encoder);
+    if (pairs && !t->c->prompts && !t->c->attack.item) {
+        me->n_pair_scores = pairs->n_scores;
+        me->pair_match = pairs->match;
+        me->pair_scores = pair_scores;
+    }
     if (!t->c->prompts)
         return;
     const struct class_texts *k = class_texts_of(t->c);

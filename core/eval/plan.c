@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/pairs.h"
 #include "eval/session.h"
 #include "eval/victim.h"
 
@@ -24,6 +25,7 @@ struct model_plan {
     const struct eval_model *m;
     uint64_t bytes;
     double image_flops, text_flops; /* per sample */
+    struct pairs_cost pairs; /* bytes 0: not asked for yet */
 };
 
 static mohs_status plan_model(struct eval_model *m, uint32_t images,
@@ -131,7 +133,23 @@ static uint64_t text_trials(const struct eval_cell *c)
     return attacks_pairs(&c->attack) ? 2 * n : n;
 }
 
-static mohs_status plan_cell(struct eval *e, size_t at, const struct model_plan *m,
+/* The pairs that a metric scores, and their images once more. */
+static mohs_status plan_pairs(struct eval *e, const struct eval_cell *c,
+                              struct model_plan *m, struct tally *t,
+                              struct mohs_error *err)
+{
+    uint64_t pairs, ni = c->data->set->n_images;
+    RET_IF_ERR(cell_pairs(e, c, &pairs, err));
+    if (!pairs)
+        return MOHS_OK;
+    if (!m->pairs.bytes)
+        RET_IF_ERR(pairs_plan(c->model->encoder, (uint32_t)(pairs / ni), &m->pairs, err));
+    t->forward += pairs + ni;
+    t->flops += (double)pairs * m->pairs.pair_flops + (double)ni * m->pairs.image_flops;
+    return MOHS_OK;
+}
+
+static mohs_status plan_cell(struct eval *e, size_t at, struct model_plan *m,
                              struct tally *t, struct mohs_error *err)
 {
     const struct eval_cell *c = &e->cell[at].spec;
@@ -142,6 +160,7 @@ static mohs_status plan_cell(struct eval *e, size_t at, const struct model_plan 
         return MOHS_OK;
     t->forward = ni + nt;
     t->flops = (double)ni * m->image_flops + (double)nt * m->text_flops;
+    RET_IF_ERR(plan_pairs(e, c, m, t, err));
     if (!c->attack.item)
         return MOHS_OK;
     uint32_t towers = attack_towers(&c->attack);
@@ -325,7 +344,9 @@ mohs_status eval_plan(struct eval *e, bool json, struct mohs_error *err)
             bytes += m->bytes;
         }
         struct tally t;
+        uint64_t before = m->pairs.bytes;
         OUT_IF_ERR(plan_cell(e, i, m, &t, err));
+        bytes += m->pairs.bytes - before;
         bool stored = e->results && results_has(e->results, c->hash);
         bool mine = i % e->o.n_shards == e->o.shard;
         if (!stored && mine) {

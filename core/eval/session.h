@@ -108,6 +108,11 @@ int32_t row_lookup(struct eval *e, struct hash128 key, float *out, uint32_t dim,
                    struct mohs_error *err);
 mohs_status row_keep(struct eval *e, struct hash128 key, const float *row,
                      uint32_t dim, struct mohs_error *err);
+/* Keys of a cell's images as the model sees them, corrupted or not, the
+ * caller's; *base is what all of them begin with. */
+mohs_status image_keys(struct eval *e, const struct eval_cell *c,
+                       struct hash128 **out, struct hash128 *base,
+                       struct mohs_error *err);
 /* Says in the cache what rows under `base` are of. */
 void rows_note(struct eval *e, const struct eval_cell *c, const char *what,
                struct hash128 base);
@@ -146,6 +151,18 @@ mohs_status embed_images(struct eval *e, const struct eval_cell *c, float *out,
                          struct mohs_error *err);
 mohs_status embed_texts(struct eval *e, const struct eval_cell *c, float *out,
                         struct mohs_error *err);
+
+/* About how many scores of pairs the cell's metric asks for; 0: none. */
+mohs_status cell_pairs(struct eval *e, const struct eval_cell *c, uint64_t *out,
+                       struct mohs_error *err);
+/* Whether the cell can have them, if it needs them. */
+mohs_status check_pairs(struct eval *e, const struct eval_cell *c,
+                        struct mohs_error *err);
+/* Scores of the pairs image[k], text[k] of a cell, through the cache:
+ * out[n * n_scores]; see pair_scores() of struct mohs_eval. */
+mohs_status pair_rows(struct eval *e, const struct eval_cell *c, uint64_t n,
+                      const uint32_t *image, const uint32_t *text, float *out,
+                      struct mohs_error *err);
 
 /* What an attack did to each sample; see victim_audit. OVER: 1 when there are
  * more edits than the attack may make; BYTES: of the text that was left; FORWARD,

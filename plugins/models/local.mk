@@ -26,7 +26,8 @@ plugins_models_vit_vit_la_CPPFLAGS = $(MODEL_CPPFLAGS)
 plugins_models_vit_vit_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_models_vit_vit_la_LIBADD = plugins/models/libfamilies.la -lm
 models_LTLIBRARIES += plugins/models/blip/blip.la
-plugins_models_blip_blip_la_SOURCES = %D%/blip/blip.c
+plugins_models_blip_blip_la_SOURCES = %D%/blip/blip.c %D%/blip/blip.h \
+	%D%/blip/blip_bert.c %D%/blip/blip_config.c
 plugins_models_blip_blip_la_CPPFLAGS = $(MODEL_CPPFLAGS)
 plugins_models_blip_blip_la_LDFLAGS = $(MODULE_FLAGS)
 plugins_models_blip_blip_la_LIBADD = plugins/models/libfamilies.la -lm

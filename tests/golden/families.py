@@ -294,8 +294,35 @@ def vit_transformers():
 
 # ---- BLIP -------------------------------------------------------------------
 
-def blip():
+def blip_case(config, seed, end):
+    """BlipForImageTextRetrieval: both embeddings, and the matching head's
+    logits of every image with every text, [CLS] or the last token of the
+    vocabulary first."""
     from transformers import BlipConfig, BlipForImageTextRetrieval
+    model = BlipForImageTextRetrieval(
+        BlipConfig(**config, attn_implementation="eager"))
+    model = randomise(model, seed)
+    case = Case(seed + 1)
+    px, tk = case.pixels(2, 8), case.tokens(3, 7, 20, end=end)
+    image = model.vision_model(px).last_hidden_state
+    case.output("image", unit(model.vision_proj(image[:, 0])), px)
+    mask = (torch.arange(7) <= case.t["case.last"][:, None]).long()
+    box = embedding_hook(model.text_encoder.embeddings)
+    y = model.text_encoder(input_ids=tk, attention_mask=mask).last_hidden_state
+    case.output("text", unit(model.text_proj(y[:, 0])), box[0])
+
+    def logits(tokens):
+        return torch.stack([model(tokens, x.expand(3, -1, -1, -1),
+                                  attention_mask=mask).itm_score
+                            for x in px.detach()])
+    case.keep("pairs.cls", logits(tk))
+    enc = tk.clone()
+    enc[:, 0] = 19
+    case.keep("pairs.enc", logits(enc))
+    return model, case
+
+
+def blip():
     tower = dict(hidden_size=12, intermediate_size=16, num_hidden_layers=2,
                  num_attention_heads=2)
     config = dict(
@@ -303,18 +330,38 @@ def blip():
                          encoder_hidden_size=12, layer_norm_eps=1e-12),
         vision_config=dict(tower, image_size=8, patch_size=4),
         image_text_hidden_size=6)
-    model = BlipForImageTextRetrieval(
-        BlipConfig(**config, attn_implementation="eager"))
-    model = randomise(model, 20)
-    case = Case(21)
-    px, tk = case.pixels(2, 8), case.tokens(3, 7, 20, end=19)
-    image = model.vision_model(px).last_hidden_state
-    case.output("image", unit(model.vision_proj(image[:, 0])), px)
-    mask = (torch.arange(7) <= case.t["case.last"][:, None]).long()
-    box = embedding_hook(model.text_encoder.embeddings)
-    y = model.text_encoder(input_ids=tk, attention_mask=mask).last_hidden_state
-    case.output("text", unit(model.text_proj(y[:, 0])), box[0])
+    model, case = blip_case(config, 20, 19)
     write("blip", dict(config, model_type="blip"), state(model), case)
+
+
+def blip_original():
+    """Names of Salesforce's checkpoints, which the image tower has from timm;
+    no configuration."""
+    import re
+    tower = dict(intermediate_size=16, num_hidden_layers=2,
+                 num_attention_heads=1)
+    config = dict(
+        text_config=dict(tower, hidden_size=8, encoder_hidden_size=12,
+                         vocab_size=20, max_position_embeddings=7,
+                         layer_norm_eps=1e-12),
+        vision_config=dict(tower, hidden_size=12, image_size=8, patch_size=4,
+                           layer_norm_eps=1e-6),
+        image_text_hidden_size=6)
+    model, case = blip_case(config, 22, 18)
+    names = [(r"^vision_model\.embeddings\.class_embedding", "visual_encoder.cls_token"),
+             (r"^vision_model\.embeddings\.position_embedding", "visual_encoder.pos_embed"),
+             (r"^vision_model\.embeddings\.patch_embedding", "visual_encoder.patch_embed.proj"),
+             (r"^vision_model\.post_layernorm", "visual_encoder.norm"),
+             (r"^vision_model\.encoder\.layers", "visual_encoder.blocks"),
+             (r"\.self_attn\.projection", ".attn.proj"), (r"\.self_attn", ".attn"),
+             (r"\.layer_norm", ".norm")]
+    weights = {}
+    for k, v in state(model).items():
+        for a, b in names if k.startswith("vision_model") else []:
+            k = re.sub(a, b, k)
+        weights[k] = v
+    weights["temp"] = torch.tensor(0.05)
+    write("blip_original", {}, weights, case)
 
 
 # ---- ResNet and ConvNeXt ----------------------------------------------------
@@ -441,7 +488,7 @@ def vitamin():
 CASES = {f.__name__: f for f in (
     siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
     clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
-    vit_torchvision, vit_transformers, blip, clip_resnet, clip_convnext,
+    vit_torchvision, vit_transformers, blip, blip_original, clip_resnet, clip_convnext,
     resnet_groups, resnet_basic, convnext_torchvision, convnext_v2,
     vitamin)}
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mohs/ext/pair_scores.h>
+
 #include "graph/graph.h"
 #include "model/model.h"
 #include "plugin/registry.h"
@@ -30,6 +32,7 @@ static const struct {
     { "vit_torchvision", "vit" },
     { "vit_transformers", "vit" },
     { "blip", "blip" },
+    { "blip_original", "blip" },
     { "clip_resnet", "clip_resnet" },
     { "clip_convnext", "clip_convnext" },
     { "resnet_groups", "resnet" },
@@ -299,6 +302,112 @@ START_TEST(test_taps)
 }
 END_TEST
 
+/* ---- pairs ---- */
+
+static const struct {
+    const char *file, *token, *want; /* token: parameter itm_token */
+} pair_golden[] = {
+    { "blip", "auto", "pairs.cls" },          { "blip", "enc", "pairs.enc" },
+    { "blip_original", "auto", "pairs.enc" }, { "blip_original", "cls", "pairs.cls" },
+};
+
+static void pair_model_open(struct model *m, const char *file, const char *token)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    model_open(m, file, "blip");
+    const struct item *it = surest(m->w);
+    void *params = item_params_new(it);
+    ok(item_param_set_text(it, params, "itm_token", token, &e), &e);
+    m->ops->destroy(m->self);
+    ok(m->ops->create(registry_host(reg), params, m->w, &m->self, &e), &e);
+    item_params_free(it, params);
+    m->info = m->ops->info(m->self);
+}
+
+/* What the tap holds for all images of the case. */
+static float *images_of(const struct model *m, const char *tap,
+                        uint32_t dims[MOHS_DIMS_MAX], uint32_t *n_dims)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct run r = { 0 };
+    build(m, MOHS_TOWER_IMAGE, NULL, &r);
+    struct tensor *t = graph_find_tap(r.g, tap);
+    ck_assert_ptr_nonnull(t);
+    graph_output(r.g, t);
+    run(m, MOHS_TOWER_IMAGE, &r);
+    *n_dims = tensor_shape(t, dims);
+    float *x = xcalloc((size_t)tensor_count(t), sizeof *x);
+    ok(tensor_read(t, x, &e), &e);
+    graph_free(r.g);
+    return x;
+}
+
+/* Logits of every image with every text of the case. */
+static void pair_logits(const struct model *m, const struct mohs_pair_scores *p,
+                        uint32_t *n_images, uint32_t *n_texts, float *out)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    const struct mohs_pair_info *info = p->info(m->self);
+    uint32_t dims[MOHS_DIMS_MAX], two[MOHS_DIMS_MAX], n_dims;
+    uint64_t n;
+    struct graph_cost cost;
+    float *state = images_of(m, info->image_tap, dims, &n_dims);
+    int32_t *tokens = take(m->w, "tokens", true, two, &n);
+    int32_t *last = take(m->w, "last", true, (uint32_t[MOHS_DIMS_MAX]) { 0 }, &n);
+    *n_images = dims[0];
+    *n_texts = two[0];
+    dims[0] = 1;
+    struct graph *g = graph_new(m->dev, m->p);
+    struct tensor *in[] = { graph_input(g, "image", MOHS_F32, n_dims, dims),
+                            graph_input(g, "tokens", MOHS_I32, 2, two),
+                            graph_input(g, "last", MOHS_I32, 1, two) };
+    struct mohs_pair_inputs pi = { sizeof pi, (struct mohs_tensor *)(void *)in[0],
+                                   (struct mohs_tensor *)(void *)in[1],
+                                   (struct mohs_tensor *)(void *)in[2] };
+    struct mohs_tensor *y = NULL;
+    ok(p->build(m->self, &graph_api, (struct mohs_graph *)(void *)g, &pi, &y, &e), &e);
+    ok(graph_status(g, &e), &e);
+    struct tensor *scores = (struct tensor *)(void *)y;
+    graph_output(g, scores);
+    ok(graph_plan(g, &cost, &e), &e);
+    for (uint32_t i = 0; i < *n_images; i++) {
+        ok(tensor_write(in[0], state + i * tensor_count(in[0]), &e), &e);
+        ok(tensor_write(in[1], tokens, &e), &e);
+        ok(tensor_write(in[2], last, &e), &e);
+        ok(graph_run(g, &e), &e);
+        ok(tensor_read(scores, out + i * tensor_count(scores), &e), &e);
+    }
+    graph_free(g);
+    free(state);
+    free(tokens);
+    free(last);
+}
+
+/* The matching head against the reference's, each image with each text. */
+START_TEST(test_pairs)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct model m;
+    uint32_t ni, nt, dims[MOHS_DIMS_MAX];
+    uint64_t n;
+    float have[64];
+    pair_model_open(&m, pair_golden[_i].file, pair_golden[_i].token);
+    const struct mohs_pair_scores *p = m.ops->get_extension(m.self, MOHS_EXT_PAIR_SCORES);
+    ck_assert(p && p->info(m.self));
+    ck_assert_uint_eq(p->info(m.self)->n_scores, 2);
+    ck_assert_uint_eq(p->info(m.self)->match, 1);
+    ok(p->describe(m.self, upload, &m, &e), &e);
+    pair_logits(&m, p, &ni, &nt, have);
+    float *want = take(m.w, pair_golden[_i].want, false, dims, &n);
+    ck_assert_uint_eq(n, 2 * ni * nt);
+    for (uint64_t i = 0; i < n; i++)
+        ck_assert_msg(fabsf(have[i] - want[i]) < 5e-6f, "logit %d is %g, not %g", (int)i,
+                      (double)have[i], (double)want[i]);
+    free(want);
+    model_close(&m);
+}
+END_TEST
+
 /* The weights of w but for tensor `skip`, without the case. */
 static struct mohs_weights *copy_without(const struct mohs_weights *w,
                                          uint32_t skip)
@@ -365,6 +474,7 @@ static const struct {
     { "vit_transformers", "vit.encoder.layer.0.lambda_1" },
     { "blip", "vision_model.encoder.layers.0.self_attn.q_bias" },
     { "blip", "text_encoder.embeddings.token_type_embeddings.weight" },
+    { "blip_original", "visual_encoder.blocks.2.norm1.weight" },
     { "vitamin", "visual.trunk.blocks.0.attn.q_norm.weight" },
     { "vitamin", "visual.trunk.cls_token" },
 };
@@ -388,6 +498,43 @@ START_TEST(test_stray)
                       strstr(e.text, "no tensor"),
                   "%s", e.text);
     weights_close(more);
+    weights_close(w);
+}
+END_TEST
+
+/* Without the head a model has two towers and says so; a head without its
+ * cross-attention is no model. */
+START_TEST(test_no_head)
+{
+    static const char *const parts[] = {
+        "itm_head.weight", "text_encoder.encoder.layer.1.crossattention.self.key.weight"
+    };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w = open_golden("blip");
+    const struct mohs_model_ops *ops = surest(w)->item->ops;
+    const char *name;
+    void *self = NULL;
+    for (int k = 0; k < 2; k++) {
+        uint32_t skip = 0;
+        while ((name = weights_api.name(w, skip)) && strcmp(name, parts[k]))
+            skip++;
+        ck_assert_ptr_nonnull(name);
+        struct mohs_weights *less = copy_without(w, skip);
+        mohs_status st = ops->create(registry_host(reg), NULL, less, &self, &e);
+        if (k) {
+            ck_assert_int_eq(st, MOHS_E_FORMAT);
+            ck_assert_ptr_nonnull(strstr(e.text, "crossattention"));
+        } else {
+            ok(st, &e);
+            const struct mohs_pair_scores *p =
+                ops->get_extension(self, MOHS_EXT_PAIR_SCORES);
+            struct mohs_tensor *y;
+            ck_assert(!p || !p->info(self));
+            ck_assert_int_lt(p->build(self, &graph_api, NULL, NULL, &y, &e), 0);
+            ops->destroy(self);
+        }
+        weights_close(less);
+    }
     weights_close(w);
 }
 END_TEST
@@ -416,6 +563,8 @@ int main(void)
     tcase_add_loop_test(t, test_taps, 0, N);
     tcase_add_loop_test(t, test_misfit, 0, N);
     tcase_add_loop_test(t, test_stray, 0, sizeof stray / sizeof *stray);
+    tcase_add_loop_test(t, test_pairs, 0, sizeof pair_golden / sizeof *pair_golden);
+    tcase_add_test(t, test_no_head);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -4,7 +4,9 @@
  * sample-level outcomes (one row a query); summarise() turns a weighted
  * table into named values. The host stores the table, and bootstraps by
  * calling summarise() with the multiplicities of resampled clusters, so a
- * metric gets confidence intervals and paired comparisons for nothing.
+ * metric gets confidence intervals and paired comparisons for nothing. One
+ * that asks for scores of pairs says how many by "mohs.pair_need/1"
+ * (ext/pair_scores.h).
  */
 #ifndef MOHS_METRIC_H
 #define MOHS_METRIC_H
@@ -42,6 +44,16 @@ struct mohs_eval {
     uint32_t n_factors;
     const char *const *factor_name;
     const uint8_t *factor;
+    /* Scores of pairs by the model's matching head (ext/pair_scores.h), read
+     * through MOHS_HAS; NULL: it has none. Pair k is image[k] with text[k];
+     * out[k * n_pair_scores ..] are its logits, of which number pair_match
+     * says that they belong together. Expensive: ask once, for each pair once,
+     * as many metrics as ask for a pair pay for it once. Any order; a score
+     * does not depend on the other pairs. [main] */
+    uint32_t n_pair_scores, pair_match;
+    mohs_status (*pair_scores)(const struct mohs_eval *e, uint64_t n,
+                               const uint32_t *image, const uint32_t *text,
+                               float *out, struct mohs_error *err);
 };
 
 /* Sample-level outcomes: n_rows rows of n_columns doubles, row-major. */

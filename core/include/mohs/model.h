@@ -99,7 +99,8 @@ struct mohs_model_ops {
                          struct mohs_graph *g, uint32_t tower,
                          const struct mohs_tower_inputs *in,
                          struct mohs_tensor **out, struct mohs_error *err);
-    const void *(*get_extension)(void *self, const char *id); /* may be NULL */
+    /* May be NULL. "mohs.classifier/1", "mohs.pair_scores/1". */
+    const void *(*get_extension)(void *self, const char *id);
 };
 
 #endif

@@ -18,6 +18,7 @@
 #include <mohs/ext/compute.h>
 #include <mohs/ext/graph.h>
 #include <mohs/ext/log.h>
+#include <mohs/ext/pair_scores.h>
 #include <mohs/ext/scratch.h>
 #include <mohs/ext/victim.h>
 #include <mohs/ext/weights.h>

@@ -29,7 +29,8 @@ mohs_status base_create(const struct base_plan *p, const struct mohs_host *host,
     }
     // a set without tensors is a model to be trained from nothing
     if (c.st >= 0 && c.api->name(w, 0))
-        c.st = net_check_whole(m->walk, m, m->info.towers, &c, p->whole);
+        c.st = net_check_whole(m->file ? m->file : m->walk, m, m->info.towers,
+                               &c, p->whole);
     m->labels = c;
     m->labels.err = NULL;
     if (c.st < 0) {

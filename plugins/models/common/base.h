@@ -12,6 +12,7 @@
 struct base {
     net_walk walk;
     const struct rename *map; /* NULL: names are the plugin's own */
+    net_walk file; /* what a file holds, if more than `walk` lists; or NULL */
     struct taps taps;
     struct config labels; /* of a classifier's classes */
     struct mohs_model_info info;
@@ -19,10 +20,10 @@ struct base {
 
 /*
  * create(): allocates `bytes` for the model, has `read` fill it (with
- * c->map and base.map set by it; errors go into c), then names the taps of
- * the image tower's `*blocks` and of a text tower's `*text_blocks` (0: it has
- * none) and checks every parameter; a tensor whose name begins with one of
- * `whole` must have its place.
+ * c->map, base.map and base.file set by it; errors go into c), then names the
+ * taps of the image tower's `*blocks` and of a text tower's `*text_blocks`
+ * (0: it has none) and checks every parameter; a tensor whose name begins
+ * with one of `whole` must have its place.
  */
 struct base_plan {
     const char *id;
