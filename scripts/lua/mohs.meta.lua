@@ -146,6 +146,8 @@ function mohs.corruption(id, params) end
 ---also takes max_queries (forward passes of a sample) and max_seconds (of a cell)
 ---@return mohs.Item
 function mohs.attack(id, params) end
+---`mohs info retrieval` says what it takes: `k`, and `rerank`, how many of the first
+---candidates a model's matching head ranks anew, by what (`rerank_by`).
 ---@param id string
 ---@param params? table<string, any>
 ---@return mohs.Item

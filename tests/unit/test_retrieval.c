@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mohs/ext/pair_scores.h>
 #include <mohs/metric.h>
 #include <mohs/rng.h>
 
@@ -26,15 +27,25 @@ static struct mohs_error err = MOHS_ERROR_INIT;
 
 #define OK(expr) ck_assert_msg((expr) >= 0, "%s", err.text)
 
-static void open_with(const char *k)
+/* rerank NULL: none. */
+static void open_for(const char *k, const char *rerank, const char *by)
 {
     const struct item *it;
     OK(registry_find(reg, MOHS_KIND_METRIC, "retrieval", &it, &err));
     void *params = item_params_new(it);
     OK(item_param_set_text(it, params, "k", k, &err));
+    if (rerank) {
+        OK(item_param_set_text(it, params, "rerank", rerank, &err));
+        OK(item_param_set_text(it, params, "rerank_by", by, &err));
+    }
     ops = it->item->ops;
     OK(ops->create(registry_host(reg), params, &self, &err));
     item_params_free(it, params);
+}
+
+static void open_with(const char *k)
+{
+    open_for(k, NULL, NULL);
 }
 
 static void setup(void)
@@ -59,6 +70,7 @@ struct task {
     float (*score)(uint32_t i, uint32_t t);
     uint32_t calls;
     uint64_t asked; /* similarities */
+    uint64_t pairs; /* of which scores were asked for */
 };
 
 static mohs_status similarity(const struct mohs_eval *e, uint32_t i0, uint32_t i1,
@@ -306,6 +318,134 @@ START_TEST(other_cut_offs)
 }
 END_TEST
 
+/* ---- ranked anew ---- */
+
+/* Logits of no match and match, some of them equal. */
+static void logits(uint32_t i, uint32_t t, float out[2])
+{
+    for (uint32_t k = 0; k < 2; k++)
+        out[k] = (float)mohs_rng_below(31 + k, i, t, 9) - 4;
+}
+
+static mohs_status pair_scores(const struct mohs_eval *e, uint64_t n, const uint32_t *image,
+                               const uint32_t *text, float *out, struct mohs_error *er)
+{
+    struct task *k = e->ctx;
+    (void)er;
+    k->pairs += n;
+    for (uint64_t i = 0; i < n; i++) {
+        ck_assert(image[i] < e->n_images && text[i] < e->n_texts);
+        // each pair once, image by image
+        ck_assert(!i || image[i] > image[i - 1] ||
+                  (image[i] == image[i - 1] && text[i] > text[i - 1]));
+        logits(image[i], text[i], out + 2 * i);
+    }
+    return MOHS_OK;
+}
+
+static float score_of(const struct task *k, uint32_t i, uint32_t t)
+{
+    return k->table ? k->table[(size_t)i * k->e.n_texts + t] : k->score(i, t);
+}
+
+enum { SUM, MATCH, PROBABILITY };
+static const char *const by_names[] = { "sum", "match", "probability" };
+
+/* Expected rank of the first positive of a query, by comparing everything with
+ * everything. NaN: it has none. */
+static double rank_by_force(const struct task *k, int t2i, uint32_t q, uint32_t first,
+                            int by)
+{
+    uint32_t n = t2i ? k->e.n_images : k->e.n_texts, above = 0, equal = 0, own = 0;
+    double *key = xcalloc(n, sizeof *key), best = -INFINITY;
+    float *sim = xcalloc(n, sizeof *sim), l[2];
+    for (uint32_t c = 0; c < n; c++)
+        sim[c] = score_of(k, t2i ? c : q, t2i ? q : c);
+    for (uint32_t c = 0; c < n; c++) {
+        uint32_t i = t2i ? c : q, t = t2i ? q : c, before = 0;
+        float s = sim[c];
+        for (uint32_t o = 0; o < n; o++)
+            before += sim[o] > s;
+        logits(i, t, l);
+        key[c] = before >= first ? (double)s
+                 : by == SUM     ? 1e6 + (double)(l[1] + s)
+                 : by == MATCH   ? 1e6 + (double)l[1]
+                                 : 1e6 + (double)l[1] - (double)l[0];
+        if (k->e.owner[t] == i)
+            best = fmax(best, key[c]);
+    }
+    for (uint32_t c = 0; c < n; c++) {
+        above += key[c] > best;
+        equal += key[c] == best;
+        own += key[c] == best && k->e.owner[t2i ? q : c] == (t2i ? c : q);
+    }
+    free(key);
+    free(sim);
+    return best == -INFINITY ? NAN : above + (equal + 1.0) / (own + 1.0);
+}
+
+static void check_ranks(const struct task *k, const struct mohs_samples *s, uint32_t first,
+                        int by, uint32_t step, const char *name)
+{
+    uint32_t row = 0;
+    for (uint32_t i = 0; i < k->e.n_images; i++) {
+        bool asks = false;
+        for (uint32_t t = 0; t < k->e.n_texts && !asks; t++)
+            asks = k->e.owner[t] == i;
+        if (asks && !(row % step))
+            near(s->value[(size_t)row * COLUMNS], rank_by_force(k, 0, i, first, by), name,
+                 "rank of an image");
+        row += asks;
+    }
+    for (uint32_t t = 0; t < k->e.n_texts; t += step)
+        near(s->value[(size_t)(row + t) * COLUMNS + COLUMNS / 2],
+             rank_by_force(k, 1, t, first, by), name, "rank of a text");
+}
+
+START_TEST(reranked)
+{
+    static const char *const first[] = { "1", "2", "5", "1000000" };
+    const struct golden *g = &golden[_i];
+    for (int by = SUM; by <= PROBABILITY; by++)
+        for (int f = 0; f < 4; f++) {
+            struct task k = task_of(g);
+            struct mohs_samples s;
+            ops->destroy(self);
+            open_for("1,5,10", first[f], by_names[by]);
+            k.e.n_pair_scores = 2;
+            k.e.pair_match = 1;
+            k.e.pair_scores = pair_scores;
+            OK(measure(&k, &s));
+            check_ranks(&k, &s, (uint32_t)atoi(first[f]), by, 1, g->name);
+            samples_free(&s);
+        }
+}
+END_TEST
+
+/* What is said beforehand is what is asked for, but for ties. */
+START_TEST(reranked_tiles)
+{
+    struct task k = { .e = { .n_images = MANY, .n_texts = MANY * CAPTIONS,
+                             .owner = many_owner, .n_pair_scores = 2, .pair_match = 1,
+                             .pair_scores = pair_scores },
+                      .score = hashed };
+    struct mohs_samples s;
+    for (uint32_t t = 0; t < MANY * CAPTIONS; t++)
+        many_owner[t] = t * 7919 % MANY;
+    ops->destroy(self);
+    open_for("1,5,10", "7", "sum");
+    const struct mohs_pair_need *need = ops->get_extension(self, MOHS_EXT_PAIR_NEED);
+    uint64_t most = need->pairs(self, MANY, MANY * CAPTIONS);
+    ck_assert_uint_eq(most, 7 * MANY * (1 + CAPTIONS));
+    ck_assert_uint_eq(need->pairs(self, 2, 3), 6);
+    OK(measure(&k, &s));
+    ck_assert_uint_gt(k.pairs, most / 2);
+    ck_assert_uint_lt(k.pairs, most + most / 10);
+    check_ranks(&k, &s, 7, SUM, 499, "several tiles");
+    samples_free(&s);
+}
+END_TEST
+
 /* ---- bad input ---- */
 
 static void fails(struct task *k, mohs_status want, const char *text)
@@ -314,6 +454,18 @@ static void fails(struct task *k, mohs_status want, const char *text)
     ck_assert_int_eq(measure(k, &s), want);
     ck_assert_msg(strstr(err.text, text) != NULL, "'%s' lacks '%s'", err.text, text);
     samples_free(&s);
+}
+
+static mohs_status no_scores(const struct mohs_eval *e, uint64_t n, const uint32_t *image,
+                             const uint32_t *text, float *out, struct mohs_error *er)
+{
+    (void)e;
+    (void)image;
+    (void)text;
+    (void)er;
+    for (uint64_t i = 0; i < n; i++)
+        out[i] = NAN;
+    return MOHS_OK;
 }
 
 START_TEST(bad_input)
@@ -331,6 +483,13 @@ START_TEST(bad_input)
     k.e.owner = NULL;
     fails(&k, MOHS_E_ARG, "no images");
     k.e.owner = owner;
+    ops->destroy(self);
+    open_for("1", "2", "sum");
+    bad[3] = 4;
+    fails(&k, MOHS_E_UNSUPPORTED, "rerank is 2, but the model has no matching head");
+    k.e.n_pair_scores = 1;
+    k.e.pair_scores = no_scores;
+    fails(&k, MOHS_E_NUMERIC, "the score of image 0 with text 0");
     k.e.n_texts = 0;
     fails(&k, MOHS_E_ARG, "0 texts");
 }
@@ -347,6 +506,8 @@ int main(void)
     tcase_add_loop_test(t, weights_are_repeats, 0, N_GOLDEN);
     tcase_add_loop_test(t, several_tiles, 0, 2);
     tcase_add_test(t, other_cut_offs);
+    tcase_add_loop_test(t, reranked, 0, N_GOLDEN);
+    tcase_add_test(t, reranked_tiles);
     tcase_add_test(t, bad_input);
     tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
