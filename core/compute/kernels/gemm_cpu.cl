@@ -44,37 +44,40 @@ struct ahead {
     ulong step; /* of a; b goes on line by line */
 };
 
-/* acc[MR][NR] += strip[kc] * panel[kc], kc a multiple of 16; fresh: acc is 0,
- * whatever it holds. */
-static inline void gemm_micro(const float *a, global const float *b, float *acc,
-                              uint kc, bool fresh, struct ahead next)
-{
-    float16 c[MR][NV];
-    UNROLL for (int i = 0; i < MR; i++)
-        UNROLL for (int j = 0; j < NV; j++)
-            c[i][j] = fresh ? (float16)(0.0f) : vload16(i * NV + j, acc);
-    for (uint k = 0; k < kc; k += 16) {
-        FETCH(next.a);
-        FETCH(next.b);
-        next.a += next.step;
-        next.b += 16;
-        UNROLL for (int q = 0; q < 16; q++) {
-            float16 v[NV];
-            UNROLL for (int j = 0; j < NV; j++)
-                v[j] = vload16(q * NV + j, b);
-            UNROLL for (int i = 0; i < MR; i++) {
-                float16 t = (float16)(a[AT(i, q)]);
-                UNROLL for (int j = 0; j < NV; j++)
-                    c[i][j] = fma(t, v[j], c[i][j]);
-            }
-        }
-        a += MR * 16;
-        b += 16 * NR;
+/* acc[MR][NR] += strip[kc] * panel[kc] for the strip's first ROWS rows, kc a
+ * multiple of 16; fresh: acc is 0, whatever it holds. */
+#define DEFINE_MICRO(name, ROWS)                                              \
+    static inline void name(const float *a, global const float *b, float *acc, \
+                            uint kc, bool fresh, struct ahead next)           \
+    {                                                                         \
+        float16 c[ROWS][NV];                                                  \
+        UNROLL for (int i = 0; i < ROWS; i++)                                 \
+            UNROLL for (int j = 0; j < NV; j++)                               \
+                c[i][j] = fresh ? (float16)(0.0f) : vload16(i * NV + j, acc); \
+        for (uint k = 0; k < kc; k += 16) {                                   \
+            FETCH(next.a);                                                    \
+            FETCH(next.b);                                                    \
+            next.a += next.step;                                              \
+            next.b += 16;                                                     \
+            UNROLL for (int q = 0; q < 16; q++) {                             \
+                float16 v[NV];                                                \
+                UNROLL for (int j = 0; j < NV; j++)                           \
+                    v[j] = vload16(q * NV + j, b);                            \
+                UNROLL for (int i = 0; i < ROWS; i++) {                       \
+                    float16 t = (float16)(a[AT(i, q)]);                       \
+                    UNROLL for (int j = 0; j < NV; j++)                       \
+                        c[i][j] = fma(t, v[j], c[i][j]);                      \
+                }                                                             \
+            }                                                                 \
+            a += MR * 16;                                                     \
+            b += 16 * NR;                                                     \
+        }                                                                     \
+        UNROLL for (int i = 0; i < ROWS; i++)                                 \
+            UNROLL for (int j = 0; j < NV; j++)                               \
+                vstore16(c[i][j], i * NV + j, acc);                           \
     }
-    UNROLL for (int i = 0; i < MR; i++)
-        UNROLL for (int j = 0; j < NV; j++)
-            vstore16(c[i][j], i * NV + j, acc);
-}
+DEFINE_MICRO(gemm_micro, MR)
+DEFINE_MICRO(gemm_micro_half, MR / 2)
 
 #ifdef CONV
 /* struct gemm_conv of compute.h; room: floats behind `a`. */
@@ -306,10 +309,14 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
                     fetch_rows(c + c_off + (ulong)i * ldc + j, ldc);
                 if (k0 + KC >= k && flags & HAS_RESIDUAL)
                     fetch_rows(res + res_off + (ulong)i * ldr + j, ldr);
-                gemm_micro(block + s * STRIP(kc16), panel,
-                           acc + (s * nps + p) * MR * NR, kc16, !k0,
-                           gemm_ahead(a, lda, i0, ns * MR, k0 + KC, k, s, p,
-                                      panel + (pc + s * 16) * NR));
+                struct ahead next = gemm_ahead(a, lda, i0, ns * MR, k0 + KC, k,
+                                               s, p, panel + (pc + s * 16) * NR);
+                float *strip = block + s * STRIP(kc16);
+                float *to = acc + (s * nps + p) * MR * NR;
+                if (m - i <= MR / 2)
+                    gemm_micro_half(strip, panel, to, kc16, !k0, next);
+                else
+                    gemm_micro(strip, panel, to, kc16, !k0, next);
             }
     }
     uint rows = min(ns * MR, m - i0);
