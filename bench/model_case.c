@@ -7,7 +7,9 @@
  * image.seed [n, dim], tokens [n, t] and last [n] with text.seed [n, dim].
  * OUT gets image.raw, image (normalised), image.grad: the gradient of
  * sum(image * image.seed) by pixels, and likewise text.raw, text, text.grad
- * by the tap text.token.
+ * by the tap text.token. With pair.rgb [n, h, w, 3] of 0..255 in the case it
+ * also gets pairs [n, tokens, scores]: what a matching head makes of each of
+ * these images with each of the texts.
  */
 #include "config.h"
 
@@ -16,6 +18,7 @@
 #include <string.h>
 
 #include "eval/encoder.h"
+#include "eval/pairs.h"
 
 static struct mohs_error err = MOHS_ERROR_INIT;
 
@@ -96,6 +99,38 @@ static void run(struct encoder *e, const struct mohs_weights *c,
     free(x);
 }
 
+static void run_pairs(struct encoder *e, const struct mohs_weights *c,
+                      struct mohs_weights *out)
+{
+    uint32_t dims[MOHS_DIMS_MAX], td[MOHS_DIMS_MAX], ld[MOHS_DIMS_MAX];
+    float *rgb = take(c, "pair.rgb", false, dims);
+    int32_t *ids = take(c, "tokens", true, td), *last = take(c, "last", true, ld);
+    size_t bytes = (size_t)dims[1] * dims[2] * dims[3];
+    uint8_t *x = xcalloc(bytes, 1);
+    const uint8_t *const image[] = { x };
+    struct pairs *p;
+    ok(pairs_open(e, td[0], &p, &err));
+    uint32_t n_scores = pairs_info(e)->n_scores;
+    float *side = xcalloc((size_t)pairs_image_count(p), sizeof *side);
+    float *y = xcalloc((size_t)dims[0] * td[0] * n_scores, sizeof *y);
+    for (uint32_t i = 0; i < dims[0]; i++) {
+        for (size_t j = 0; j < bytes; j++)
+            x[j] = (uint8_t)rgb[i * bytes + j];
+        ok(pairs_images(p, 1, image, side, &err));
+        ok(pairs_score(p, side, td[0], ids, last,
+                       y + (size_t)i * td[0] * n_scores, &err));
+    }
+    pairs_close(p);
+    ok(weights_put(out, "pairs", 3, (uint32_t[]) { dims[0], td[0], n_scores }, y,
+                   &err));
+    free(y);
+    free(side);
+    free(x);
+    free(last);
+    free(ids);
+    free(rgb);
+}
+
 int main(int argc, char **argv)
 {
     struct registry_options o = { .device = getenv("MOHS_DEVICE"),
@@ -115,6 +150,8 @@ int main(int argc, char **argv)
         run(e, c, out, MOHS_TOWER_IMAGE);
     if (weights_api.shape(c, "tokens", NULL) >= 0)
         run(e, c, out, MOHS_TOWER_TEXT);
+    if (weights_api.shape(c, "pair.rgb", NULL) >= 0)
+        run_pairs(e, c, out);
     ok(weights_save(out, argv[3], false, NULL, &err));
     printf("%s %.9g %.9g %llu\n", encoder_item(e)->item->id,
            (double)encoder_info(e)->logit_scale,

@@ -64,6 +64,8 @@ class Reference:
                reference's own gradient is from itself, which is what the bar
                for ours is then (networks with kinks)
     classifier whether the outputs are logits, which are not normalised
+    pairs      (normalised pixels, tokens) -> [images, texts, scores] of a
+               matching head, or None
     """
 
     def __init__(self, **k):
@@ -71,7 +73,7 @@ class Reference:
         self.file = None
         self.mean, self.std = (0, 0, 0), (1, 1, 1)
         self.scale, self.bias, self.n, self.grad = 1.0, 0.0, 2, True
-        self.image_float = None
+        self.image_float = self.pairs = None
         self.classifier = False
         self.__dict__.update(k)
 
@@ -127,6 +129,10 @@ def run_reference(ref, inputs):
         with torch.set_grad_enabled(ref.grad):
             raw = ref.text(tokens, hook)
         finish("text", raw, leaf[0] if leaf else None)
+    if ref.pairs:
+        rgb = torch.from_numpy(inputs["pair.rgb"]).permute(0, 3, 1, 2) / 255
+        with torch.no_grad():
+            out["pairs"] = ref.pairs((rgb - mean) / std, tokens).numpy()
     return out
 
 
@@ -137,6 +143,9 @@ def make_inputs(ref):
         tokens = np.asarray(ref.fill(rng, 3), np.int32)
         inputs["tokens"] = tokens
         inputs["last"] = np.asarray(ref.ends(tokens), np.int32)
+    if ref.pairs:
+        inputs["pair.rgb"] = rng.integers(
+            0, 256, (ref.n, *ref.size, 3)).astype(np.float32)
     return inputs
 
 
@@ -189,8 +198,8 @@ def gap(a, b):
 
 def compare(ref, got, want):
     """Largest differences: of normalised embeddings, of logits (for two
-    towers; else raw outputs relative to the largest), of gradients relative
-    to the largest."""
+    towers, and of a matching head; else raw outputs relative to the largest),
+    of gradients relative to the largest."""
     sides = [s for s in ("image", "text") if s in want]
     res = {"embed": max(gap(got[s], want[s]) for s in sides)}
     if ref.classifier:
@@ -199,6 +208,8 @@ def compare(ref, got, want):
         a = ref.scale * got["image"] @ got["text"].T + ref.bias
         b = ref.scale * want["image"] @ want["text"].T + ref.bias
         res["logits"] = gap(a, b)
+        if "pairs" in want:
+            res["logits"] = max(res["logits"], gap(got["pairs"], want["pairs"]))
     else:
         top = float(np.abs(want["image.raw"]).max())
         res["logits"] = gap(got["image.raw"], want["image.raw"]) / top

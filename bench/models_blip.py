@@ -47,10 +47,18 @@ def base(where):
         finally:
             h.remove()
 
+    def pairs(x, tokens):
+        """As BlipForImageTextRetrieval with use_itm_head."""
+        side = model.vision_model(x).last_hidden_state
+        return torch.stack([model.itm_head(model.text_encoder(
+            input_ids=tokens, attention_mask=tokens != 0,
+            encoder_hidden_states=one.expand(len(tokens), -1, -1),
+        ).last_hidden_state[:, 0]) for one in side[:, None]])
+
     return Reference(
         what=f"transformers {transformers.__version__}", path=where / "model",
         size=(size, size), mean=pre.image_mean, std=pre.image_std,
         image=lambda x: model.vision_proj(
             model.vision_model(x).last_hidden_state[:, 0]),
-        text=text, context=35, vocab=30524, fill=fill,
+        text=text, pairs=pairs, context=35, vocab=30524, fill=fill,
         ends=lambda t: (t == 102).argmax(1), scale=float(np.exp(2.6592)))
