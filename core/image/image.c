@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FILE_MAX_BYTES = 1 << 30 };
 
@@ -169,7 +170,11 @@ mohs_status image_read(const char *path, unsigned flags, struct image *out,
 {
     char *data;
     size_t n;
+    struct stat sb;
     *out = (struct image) { 0 };
+    // opening a pipe that nobody writes to would wait for ever
+    if (!stat(path, &sb) && S_ISFIFO(sb.st_mode))
+        return mohs_fail(err, MOHS_E_FORMAT, "%s: a pipe, not a picture", path);
     RET_IF_ERR(file_read(path, FILE_MAX_BYTES, &data, &n, err));
     mohs_status st = image_decode(data, n, path, flags, out, err);
     free(data);

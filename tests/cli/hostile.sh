@@ -112,6 +112,8 @@ cp huge.gif gif.png
 picture gif.png 'not a JPEG, PNG or WebP'
 : > empty.png
 picture empty.png 'not a JPEG, PNG or WebP'
+mkfifo pipe.png
+picture pipe.png 'a pipe, not a picture'
 n=$((n + 1))
 [ -z "$(ls ../pictures)" ] || fail "pictures were written: $(ls ../pictures)"
 
