@@ -217,7 +217,7 @@ head -c 60 a.png > cut.png
 want 3 "cut.png" "$mohs" $P corrupt cut.png a.png -c t_gain:1 --out o4
 [ -s o4/a.t_gain.1.png ] || fail "corrupt: a bad picture stopped a good one"
 [ -e o4/cut.t_gain.1.png ] && fail "corrupt: wrote something for a bad picture"
-want 3 "no .png" "$mohs" $P corrupt "$good" -c t_gain --out o
+want 3 "no pictures in its class folders" "$mohs" $P corrupt "$good" -c t_gain --out o
 
 # ---- corrupt --depth: two values side by side, in every form ----
 npy() { # FILE TYPE SHAPE BYTES
