@@ -73,6 +73,13 @@ grep -q "no cell has arm 'nobody'" err.txt || die "$(cat err.txt)"
 ! "$mohs" -q run feature_adversarial_pretraining scale=smoke arms=clear 2>err.txt ||
 	die "arm clear"
 grep -q "no arm 'clear'; there are clean, matched" err.txt || die "$(cat err.txt)"
+"$mohs" -q run feature_adversarial_pretraining scale=smoke arms=ablation evaluate=none \
+	out=ablation --plan >plan.txt
+for arm in eps_0.025 inner_3 block_0 long_adversarial; do
+	grep -q "^train ablation/$arm-1.safetensors: .* steps of 32, adversarial" plan.txt ||
+		die "no $arm: $(cat plan.txt)"
+done
+grep -q 'long_matched-1.safetensors: 90 steps of 32$' plan.txt || die "$(cat plan.txt)"
 # Lua hands out an argument's fields in an order of its own in every process
 cat >axes.lua <<'LUA'
 local mohs = require "mohs"

@@ -86,11 +86,15 @@ local function taps_of(tower)
   end
   return table.concat(list, ",")
 end
+-- Clean steps with as many passes as n adversarial ones: such a step is the clean
+-- pass, which also gives the first direction, and one pass for each of the `inner`
+-- perturbations; with a KL one more.
+local function matched(n)
+  return n + (n - start) * (args.inner + (args.kl > 0 and 1 or 0))
+end
 local known = {
   clean = {},
-  -- an adversarial step is the clean pass, which also gives the first direction,
-  -- and one pass for each of the `inner` perturbations; with a KL one more
-  matched = { steps = s.steps + (s.steps - start) * (args.inner + (args.kl > 0 and 1 or 0)) },
+  matched = { steps = matched(s.steps) },
   noise_image = { adversary = perturbed(taps_of("image"), { kind = "noise" }) },
   noise = { adversary = perturbed(args.taps, { kind = "noise" }) },
   pixels = { adversary = perturbed("pixels", { norm = "linf", eps = args.pixel_eps }) },
@@ -120,7 +124,7 @@ for block = 0, math.min(s.image_layers, s.text_layers) - 1 do
   ablate("block_" .. block, perturbed(taps))
 end
 known.long_adversarial = { adversary = known.adversarial.adversary, steps = 4 * s.steps }
-known.long_matched = { steps = 4 * known.matched.steps }
+known.long_matched = { steps = matched(4 * s.steps) }
 
 local arms = {}
 local asked = groups[args.arms] and table.concat(groups[args.arms], ",") or args.arms
