@@ -83,7 +83,7 @@ while [ $n -lt 12 ]; do
 	done
 	"$mohs" run attack.lua $auto --cache kept --results parts.db >parts.txt 2>>parts.err &
 	pid=$!
-	while kill -0 $pid 2>/dev/null && ! fresh_state; do :; done
+	while kill -0 $pid 2>/dev/null && ! fresh_state; do sleep 0.01; done # and reaps
 	sleep 0.0$((n * 7 % 10))
 	kill -KILL $pid 2>/dev/null || break # it was through before
 	wait $pid 2>/dev/null || true
