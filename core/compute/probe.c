@@ -226,8 +226,10 @@ static void add_problem(struct probe_list *l, const struct probed *plat,
                  "the driver did not answer within %u s", timeout);
     else if (WIFSIGNALED(wait_status))
         snprintf(d.r.problem, sizeof d.r.problem,
-                 "the driver crashed while being probed (signal %d)",
-                 WTERMSIG(wait_status));
+                 "the driver crashed while being probed (signal %d)%s",
+                 WTERMSIG(wait_status),
+                 dir_exists("/sys/devices") // PoCL aborts, as in a bare chroot
+                     ? "" : "; /sys is not mounted, which drivers ask for the CPU");
     else
         snprintf(d.r.problem, sizeof d.r.problem,
                  "the driver ended the probing process (status %d)",
