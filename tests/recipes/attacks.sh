@@ -3,6 +3,8 @@
 # What attacks cost and whether they can be believed, end to end: kill -9 in
 # the middle of AutoAttack, budgets, early stop, hostile parameters.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 mohs=${top_builddir:-.}/core/mohs
 share=$(cd "${srcdir:-.}" && pwd)/share
 work=$(mktemp -d "${TMPDIR:-/tmp}/mohs-attacks-XXXXXX")
@@ -13,15 +15,6 @@ font=/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 cldr=/usr/share/unicode/cldr/common/annotations/en.xml
 [ -f "$font" ] && [ -f "$cldr" ] || { echo "no font or names: skipped"; exit 77; }
 cd "$work"
-
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
-# all but the last column, the seconds
-values() {
-	"$mohs" results export "$1" --csv | sed 's/,[^,]*$//' | sort
-}
 
 "$mohs" -q data emoji-scenes --out scenes --train 24 --val 4 --test 24
 cat >attack.lua <<'LUA'
@@ -67,39 +60,11 @@ of() { # file key: a value that attack.lua printed
 # ---- kill -9 in the middle of AutoAttack ----
 auto="attack=autoattack n=12 eps=0.5 steps=4 targets=2 queries=12"
 "$mohs" -q run attack.lua $auto --no-cache --results whole.db >whole.txt
-# Each run is killed once it has written a state of its own: what an earlier
-# one left is made old before. The last runs to the end.
-fresh_state() {
-	for f in kept/attacks/*; do
-		[ "$f" -nt before ] && return 0
-	done
-	return 1
-}
-touch -d '1 hour ago' before
-n=0
-while [ $n -lt 12 ]; do
-	for f in kept/attacks/*; do
-		[ ! -e "$f" ] || touch -d '2 hours ago' "$f"
-	done
-	"$mohs" run attack.lua $auto --cache kept --results parts.db >parts.txt 2>>parts.err &
-	pid=$!
-	while kill -0 $pid 2>/dev/null && ! fresh_state; do sleep 0.01; done # and reaps
-	sleep 0.0$((n * 7 % 10))
-	kill -KILL $pid 2>/dev/null || break # it was through before
-	wait $pid 2>/dev/null || true
-	n=$((n + 1))
-done
-wait
-"$mohs" run attack.lua $auto --cache kept --results parts.db >parts.txt 2>>parts.err ||
-	die "killed $n times, then: $(tail -n 1 parts.err)"
-values whole.db >a.txt
-values parts.db >b.txt
-cmp -s a.txt b.txt || { diff a.txt b.txt | head -5 >&2; die "a killed AutoAttack differs"; }
-grep -q 'goes on where it was' parts.err || die "it was never in the middle: $(cat parts.err)"
+killed 12 parts.err "$mohs" run attack.lua $auto --cache kept --results parts.db
+equal whole.db parts.db "a killed AutoAttack differs"
 # one step of one batch: one pass of at most twelve samples
 sed -n 's/.*goes on where it was; \([0-9]*\) passes.*/\1/p' parts.err >lost.txt
 awk '$1 > 12 {bad = 1} END {exit bad}' lost.txt || die "more than a step lost: $(cat lost.txt)"
-[ -z "$(ls kept/attacks)" ] || die "states left behind: $(ls kept/attacks)"
 echo "ok: AutoAttack killed $n times, resumed $(wc -l <lost.txt) times: same bits"
 
 # ---- what early stop saves ----

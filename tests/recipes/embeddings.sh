@@ -3,6 +3,8 @@
 # Embeddings in place of a model and data, NPY and safetensors: recalls and
 # accuracy as brute force has them (golden/data.py), and what is refused.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 src=${srcdir:-.}
 src=$(cd "$src" && pwd)
 mohs=${top_builddir:-.}/core/mohs
@@ -12,11 +14,6 @@ MOHS_CACHE_DIR=$work/cache
 export MOHS_CACHE_DIR
 g=$src/tests/golden/data/embeddings
 cd "$work"
-
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 
 cat >score.lua <<LUA
 local mohs = require "mohs"

@@ -4,6 +4,8 @@
 # what is stored, nothing computed twice, nothing at budget 0, hostile
 # parameters, mohs attack.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 mohs=${top_builddir:-.}/core/mohs
 share=$(cd "${srcdir:-.}" && pwd)/share
 source=$(cd "${srcdir:-.}" && pwd)/tests/golden/wordnet
@@ -15,15 +17,6 @@ font=/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 cldr=/usr/share/unicode/cldr/common/annotations/en.xml
 [ -f "$font" ] && [ -f "$cldr" ] || { echo "no font or names: skipped"; exit 77; }
 cd "$work"
-
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
-# all but the last column, the seconds
-values() {
-	"$mohs" results export "$1" --csv | sed 's/,[^,]*$//' | sort
-}
 
 "$mohs" -q data emoji-scenes --out scenes --train 4 --val 4 --test 8
 ln -s "$share/scenes-clean.safetensors" clean.safetensors

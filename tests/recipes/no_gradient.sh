@@ -3,6 +3,8 @@
 # Models that give no gradients: attacks that need them say so in one line,
 # before anything is attacked, the others work.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 build=${top_builddir:-.}
 mohs=$build/core/mohs
 share=$(cd "${srcdir:-.}" && pwd)/share
@@ -16,11 +18,6 @@ font=/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 cldr=/usr/share/unicode/cldr/common/annotations/en.xml
 [ -f "$font" ] && [ -f "$cldr" ] || { echo "no font or names: skipped"; exit 77; }
 cd "$work"
-
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 
 "$mohs" -q data emoji-scenes --out scenes --train 4 --val 4 --test 8
 ln -s "$share/scenes-clean.safetensors" clean.safetensors

@@ -4,6 +4,8 @@
 # under corruptions and attacks, and the promise of the same bits whatever
 # the micro-batch, threads, shards or interruptions.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 mohs=${top_builddir:-.}/core/mohs
 work=$(mktemp -d "${TMPDIR:-/tmp}/mohs-recipes-XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -14,15 +16,8 @@ cldr=/usr/share/unicode/cldr/common/annotations/en.xml
 [ -f "$font" ] && [ -f "$cldr" ] || { echo "no font or names: skipped"; exit 77; }
 cd "$work"
 
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 same() { # a.db b.db what
-	# all but the last column, the seconds
-	"$mohs" results export "$1" --csv | sed 's/,[^,]*$//' | sort >a.txt
-	"$mohs" results export "$2" --csv | sed 's/,[^,]*$//' | sort >b.txt
-	cmp -s a.txt b.txt || { diff a.txt b.txt | head -5 >&2; die "$3"; }
+	equal "$1" "$2" "$3"
 	[ "$(wc -l <a.txt)" -gt 50 ] || die "$3: too few values"
 	echo "ok: $3"
 }

@@ -4,6 +4,8 @@
 # (golden/rerank.py), the same in pieces and from the cache, the plan,
 # corruptions, and what is refused. Needs no fonts.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 src=${srcdir:-.}
 src=$(cd "$src" && pwd)
 mohs=${top_builddir:-.}/core/mohs
@@ -14,10 +16,6 @@ export MOHS_CACHE_DIR
 golden=$src/tests/golden
 cd "$work"
 
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 run() { # results, recipe, arguments...
 	f=$1 r=$2
 	shift 2

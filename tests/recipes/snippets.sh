@@ -3,6 +3,8 @@
 # The Lua snippets of the READMEs run, and mohs.meta.lua declares all that the
 # live module has.
 set -eu
+# shellcheck source=tests/recipes/common.sh
+. "${srcdir:-.}/tests/recipes/common.sh"
 src=${srcdir:-.}
 src=$(cd "$src" && pwd)
 mohs=${top_builddir:-.}/core/mohs
@@ -13,10 +15,6 @@ export MOHS_CACHE_DIR
 [ -f /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || exit 77
 cd "$work"
 
-die() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 cat >walk.lua <<'LUA'
 local mohs = require "mohs"
 local function walk(prefix, t)
