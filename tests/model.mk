@@ -18,6 +18,17 @@ tests_unit_test_tokenizers_SOURCES = %D%/unit/test_tokenizers.c
 tests_unit_test_tokenizers_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_tokenizers_LDADD = core/libmodel.la core/libimage.la \
 	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+check_PROGRAMS += tests/unit/test_mojibake tests/fuzz/fuzz_mojibake
+tests_unit_test_mojibake_SOURCES = %D%/unit/test_mojibake.c
+tests_unit_test_mojibake_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_mojibake_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la $(CHECK_LIBS) -lpthread -lm
+tests_fuzz_fuzz_mojibake_SOURCES = %D%/fuzz/fuzz_mojibake.c %D%/fuzz/replay.h
+tests_fuzz_fuzz_mojibake_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_mojibake_LDADD = core/libmodel.la core/libimage.la \
+	core/libbase.la -lpthread -lm
+EXTRA_DIST += tests/golden/mojibake.py tests/golden/mojibake.json \
+	tests/fuzz/corpus/mojibake
 EXTRA_DIST += tests/golden/token_kinds.py tests/golden/token_golden.py \
 	tests/golden/token_kinds.json tests/golden/token_kinds \
 	tests/golden/html_entities.py

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ftfy.fix_text (Speer, ftfy 6), which open_clip's tokenizers call first: HTML
- * references, C1 controls, Latin ligatures, full and half width, curly quotes,
- * line ends, terminal escapes, control characters, NFC; over and over until
- * nothing changes. Its guesses at text decoded with a wrong encoding are not
- * made: they depend on tables of ftfy's.
+ * references, wrong encodings (mojibake.c), C1 controls, Latin ligatures, full
+ * and half width, curly quotes, line ends, terminal escapes, control
+ * characters, NFC; over and over until nothing changes.
  */
 #include "config.h"
 
@@ -16,7 +15,7 @@
 #include "model/html_entities.h"
 #include "model/tokenizer.h"
 
-enum { ENTITY_MAX = 24, ROUNDS_MAX = 64 };
+enum { ENTITY_MAX = 24, ROUNDS_MAX = 64, PART_MAX = 1000000 };
 
 static bool is_digit(char c)
 {
@@ -250,6 +249,7 @@ static void fix_line(struct str *line, bool html)
         str_addn(&before, line->s, line->n);
         if (html)
             unescape(line);
+        clean_encoding(line);
         replace_characters(line);
         take_out(line);
         normal_form(line, false, true);
@@ -259,15 +259,24 @@ static void fix_line(struct str *line, bool html)
     str_free(&before);
 }
 
+/* Bytes of the line at s, or of PART_MAX characters. */
+static size_t part(const char *s, size_t n)
+{
+    size_t i = 0;
+    uint32_t c = 0;
+    for (int k = 0; i < n && c != '\n' && k < PART_MAX; k++)
+        i += utf8_get(s + i, &c);
+    return i;
+}
+
 void clean_fix(struct str *text)
 {
     struct str out = { 0 };
     bool html = true;
     str_add(&out, "");
     for (size_t i = 0, n; i < text->n; i += n) {
-        const char *end = memchr(text->s + i, '\n', text->n - i);
-        n = end ? (size_t)(end + 1 - text->s) - i : text->n - i;
         struct str line = { 0 };
+        n = part(text->s + i, text->n - i);
         str_addn(&line, text->s + i, n);
         html = html && !memchr(line.s, '<', n);
         fix_line(&line, html);

@@ -1,9 +1,10 @@
 # model: checkpoints, tokenizers, preprocessing
 noinst_LTLIBRARIES += core/libmodel.la
 core_libmodel_la_SOURCES = %D%/charsmap.h %D%/html_entities.h %D%/lattice.h \
-	%D%/model.h %D%/sentencepiece.h %D%/token_model.h %D%/tokenizer.h \
+	%D%/model.h %D%/mojibake.h %D%/sentencepiece.h %D%/token_model.h %D%/tokenizer.h \
 	%D%/weights.h %D%/bpe.c %D%/charsmap.c %D%/clean.c %D%/fix_text.c \
 	%D%/half.c %D%/html_entities.c %D%/lattice.c %D%/merge_heap.c \
+	%D%/mojibake.c %D%/mojibake_chars.c %D%/mojibake_signs.c \
 	%D%/normalize.c %D%/pattern.c %D%/pickle.c %D%/pickle.h \
 	%D%/pickle_names.c %D%/pickle_names.h %D%/preprocess.c %D%/preprocess_config.c \
 	%D%/pretokenize.c \

@@ -100,8 +100,9 @@ void clean_words(struct str *text);       /* " ".join(text.split()) */
 void clean_strip(struct str *text);       /* text.strip() */
 void clean_punctuation(struct str *text); /* without string.punctuation */
 void clean_html(struct str *text);        /* html.unescape(text) */
-/* ftfy.fix_text(text), but for its repair of mojibake. */
+/* ftfy.fix_text(text) (fix_text.c), and its ftfy.fix_encoding (mojibake.c). */
 void clean_fix(struct str *text);
+void clean_encoding(struct str *text);
 bool is_python_space(uint32_t c); /* str.isspace() */
 /* A C1 control as windows-1252 has it; other characters stay. */
 uint32_t cp1252(uint32_t c);
