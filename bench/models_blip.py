@@ -5,7 +5,8 @@ import numpy as np
 import torch
 
 from models import Reference, case
-from models_clip import jitter, write_tokenizer
+from models_clip import jitter, pixels_of
+from models_tokens import write as write_tokens
 
 
 def fill(rng, n, context=35, vocab=30522):
@@ -30,11 +31,11 @@ def base_model():
 @case("BLIP base retrieval, Hugging Face", "blip")
 def base(where):
     import transformers
-    from transformers import BlipImageProcessor
+    from transformers import BlipImageProcessorPil
     model = base_model()
     model.save_pretrained(where / "model")
-    write_tokenizer(where / "model")  # some: tokens are given
-    pre = BlipImageProcessor()
+    tokenize = write_tokens(where, where / "model", "bert_35")
+    pre = BlipImageProcessorPil()
     pre.save_pretrained(where / "model")
     size = model.config.vision_config.image_size
 
@@ -61,4 +62,5 @@ def base(where):
         image=lambda x: model.vision_proj(
             model.vision_model(x).last_hidden_state[:, 0]),
         text=text, pairs=pairs, context=35, vocab=30524, fill=fill,
-        ends=lambda t: (t == 102).argmax(1), scale=float(np.exp(2.6592)))
+        ends=lambda t: (t == 102).argmax(1), scale=float(np.exp(2.6592)),
+        preprocess=pixels_of(pre), tokenize=tokenize)

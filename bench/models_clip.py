@@ -54,6 +54,12 @@ def write_tokenizer(where):
     return tok
 
 
+def pixels_of(processor):
+    """PIL image -> pixels, by an image processor of transformers."""
+    return lambda im: torch.from_numpy(
+        np.asarray(processor(images=im)["pixel_values"][0]))
+
+
 # ---- transformers ----
 
 def hf(where, config):
@@ -84,8 +90,7 @@ def hf(where, config):
         image=lambda x: model.get_image_features(pixel_values=x).pooler_output,
         text=text, context=ctx, vocab=49408, fill=fill(ctx, 49408, 49407),
         ends=lambda t: t.argmax(1), scale=model.logit_scale.exp().item(),
-        preprocess=lambda im: torch.from_numpy(
-            np.asarray(pre(images=im)["pixel_values"][0])),
+        preprocess=pixels_of(pre),
         tokenize=lambda s: tok(s, ctx))
 
 
@@ -249,6 +254,7 @@ def large(where, name):
         if id(p) not in inside:
             p.data = p.data.float()
     model.attn_mask = model.attn_mask.float()
+    model.transformer.get_cast_dtype = lambda: torch.float32
     for b in blocks:
         float_while_used(b)
     ref = open_clip_reference(where, model, cfg, path)

@@ -7,8 +7,8 @@ import json
 import torch
 
 from models import Reference, case
-from models_clip import fill, jitter, write_tokenizer
-from models_vit import preprocessor
+from models_clip import fill, jitter, pixels_of, write_tokenizer
+from models_vit import timm_pixels, torchvision_pixels
 
 
 def statistics(model, seed):
@@ -132,7 +132,7 @@ def convnext_base_w(where):
     return open_clip_case(where, "convnext_base_w")
 
 
-def classifier_case(where, model, what, cfg, save):
+def classifier_case(model, what, save, preprocess):
     jitter(model, 4)
     size = 224
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -144,9 +144,8 @@ def classifier_case(where, model, what, cfg, save):
             elif p.ndim == 2 and p.shape[0] == 1000:
                 p.normal_(0, 0.02)
     path = save(model)
-    preprocessor(where / cfg, size, mean, std)
     return Reference(what=what, path=path, size=(size, size), mean=mean, std=std,
-                     classifier=True, **in_double(model))
+                     classifier=True, preprocess=preprocess, **in_double(model))
 
 
 def torchvision_case(where, name):
@@ -157,8 +156,9 @@ def torchvision_case(where, name):
     def save(model):
         save_file(model.state_dict(), where / f"{name}.safetensors")
         return where / f"{name}.safetensors"
-    return classifier_case(where, getattr(torchvision.models, name)(),
-                           f"torchvision {torchvision.__version__}", "", save)
+    return classifier_case(getattr(torchvision.models, name)(),
+                           f"torchvision {torchvision.__version__}", save,
+                           torchvision_pixels(name))
 
 
 def timm_case(where, name):
@@ -168,8 +168,9 @@ def timm_case(where, name):
     def save(model):
         timm.models.save_for_hf(model, where / "model", safe_serialization=True)
         return where / "model"
-    return classifier_case(where, timm.create_model(name), f"timm {timm.__version__}",
-                           "model", save)
+    model = timm.create_model(name)
+    return classifier_case(model, f"timm {timm.__version__}", save,
+                           timm_pixels(model))
 
 
 @case("ResNet-50, torchvision", "resnet")
@@ -190,15 +191,21 @@ def resnext50(where):
 @case("ResNet-50, Hugging Face", "resnet")
 def resnet50_hf(where):
     import transformers
-    from transformers import ResNetConfig, ResNetForImageClassification
+    from transformers import (ConvNextImageProcessorPil, ResNetConfig,
+                              ResNetForImageClassification)
     torch.manual_seed(3)
+
+    pre = ConvNextImageProcessorPil(  # as the published ones
+        size={"shortest_edge": 224}, crop_pct=0.875,
+        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
 
     def save(model):
         model.save_pretrained(where / "model")
+        pre.save_pretrained(where / "model")
         return where / "model"
     return classifier_case(
-        where, ResNetForImageClassification(ResNetConfig(num_labels=1000)),
-        f"transformers {transformers.__version__}", "model", save)
+        ResNetForImageClassification(ResNetConfig(num_labels=1000)),
+        f"transformers {transformers.__version__}", save, pixels_of(pre))
 
 
 @case("ConvNeXt-T, timm", "convnext")

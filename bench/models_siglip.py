@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from models import Reference, case
-from models_clip import jitter, write_tokenizer
+from models_clip import jitter, pixels_of
+from models_tokens import write as write_tokens
 
 
 def fill(context, vocab):
@@ -31,24 +32,19 @@ def scalars(model):
         model.logit_bias.fill_(-4.5)
 
 
-def finish(where, size):
-    """A preprocessor, and some tokenizer, as there must be one."""
-    write_tokenizer(where)
-    (where / "preprocessor_config.json").write_text(json.dumps(dict(
-        image_processor_type="SiglipImageProcessor",
-        size=dict(height=size, width=size))))
-
-
-def transformers_case(where, vision, text):
+def transformers_case(where, vision, text, kind="siglip_64"):
     import transformers
-    from transformers import SiglipConfig, SiglipModel
+    from transformers import (SiglipConfig, SiglipImageProcessorPil,
+                              SiglipModel)
     torch.manual_seed(3)
     c = SiglipConfig(vision_config=vision, text_config=text)
     model = jitter(SiglipModel(c), 4)
     scalars(model)
     model.save_pretrained(where / "model")
     size, vocab = c.vision_config.image_size, c.text_config.vocab_size
-    finish(where / "model", size)
+    pre = SiglipImageProcessorPil(size=dict(height=size, width=size))
+    pre.save_pretrained(where / "model")
+    tokenize = write_tokens(where, where / "model", kind)
 
     def run_text(tokens, hook):
         h = model.text_model.embeddings.register_forward_hook(
@@ -63,10 +59,11 @@ def transformers_case(where, vision, text):
         size=(size, size), mean=(0.5,) * 3, std=(0.5,) * 3,
         image=lambda x: model.get_image_features(pixel_values=x).pooler_output,
         text=run_text, context=64, vocab=vocab, fill=fill(64, vocab), ends=last,
-        scale=model.logit_scale.exp().item(), bias=model.logit_bias.item())
+        scale=model.logit_scale.exp().item(), bias=model.logit_bias.item(),
+        preprocess=pixels_of(pre), tokenize=tokenize)
 
 
-def open_clip_case(where, name):
+def open_clip_case(where, name, kind):
     import open_clip
     from safetensors.torch import save_file
     torch.manual_seed(3)
@@ -80,7 +77,7 @@ def open_clip_case(where, name):
         model_cfg=config, preprocess_cfg=dict(
             mean=[0.5] * 3, std=[0.5] * 3, interpolation="bicubic",
             resize_mode="squash"))))
-    finish(where / "model", config["vision_cfg"]["image_size"])
+    tokenize = write_tokens(where, where / "model", kind)
     size, vocab = config["vision_cfg"]["image_size"], config["text_cfg"]["vocab_size"]
 
     def run_text(tokens, hook):
@@ -97,7 +94,11 @@ def open_clip_case(where, name):
         size=(size, size), mean=(0.5,) * 3, std=(0.5,) * 3,
         image=model.encode_image, text=run_text, context=64, vocab=vocab,
         fill=fill(64, vocab), ends=last,
-        scale=model.logit_scale.exp().item(), bias=model.logit_bias.item())
+        scale=model.logit_scale.exp().item(), bias=model.logit_bias.item(),
+        preprocess=open_clip.image_transform(
+            size, is_train=False, mean=(0.5,) * 3, std=(0.5,) * 3,
+            resize_mode="squash", interpolation="bicubic"),
+        tokenize=tokenize)
 
 
 @case("SigLIP B/16, Hugging Face", "siglip")
@@ -116,14 +117,15 @@ def so400m(where):
 
 @case("SigLIP 2 B/16, Hugging Face", "siglip")
 def second(where):
-    return transformers_case(where, {}, dict(vocab_size=256000))
+    return transformers_case(where, {}, dict(vocab_size=256000),
+                             "siglip2_64")
 
 
 @case("SigLIP B/16, open_clip", "siglip")
 def base_open_clip(where):
-    return open_clip_case(where, "ViT-B-16-SigLIP")
+    return open_clip_case(where, "ViT-B-16-SigLIP", "open_clip_t5")
 
 
 @case("SigLIP 2 B/16, open_clip", "siglip")
 def second_open_clip(where):
-    return open_clip_case(where, "ViT-B-16-SigLIP2")
+    return open_clip_case(where, "ViT-B-16-SigLIP2", "siglip2_64")

@@ -22,7 +22,7 @@ def open_clip_case(where, name):
         model_cfg=config, preprocess_cfg=dict(
             mean=open_clip.OPENAI_DATASET_MEAN,
             std=open_clip.OPENAI_DATASET_STD))))
-    write_tokenizer(where / "model")
+    tok = write_tokenizer(where / "model")
 
     def text(tokens, hook):
         h = model.text.transformer.register_forward_pre_hook(
@@ -37,7 +37,11 @@ def open_clip_case(where, name):
         size=(size, size), mean=open_clip.OPENAI_DATASET_MEAN,
         std=open_clip.OPENAI_DATASET_STD, image=model.encode_image, text=text,
         context=77, vocab=49408, fill=fill(77, 49408, 49407),
-        ends=lambda t: t.argmax(1), scale=model.logit_scale.exp().item())
+        ends=lambda t: t.argmax(1), scale=model.logit_scale.exp().item(),
+        preprocess=open_clip.image_transform(
+            size, is_train=False, mean=open_clip.OPENAI_DATASET_MEAN,
+            std=open_clip.OPENAI_DATASET_STD),
+        tokenize=lambda s: tok(s, 77))
 
 
 @case("ViTamin-S, open_clip", "vitamin")

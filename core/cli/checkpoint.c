@@ -163,9 +163,10 @@ static void add_pre(struct str *b, const struct found *f)
                  p->resize_width, p->resize_height);
     if (p->center_crop)
         str_addf(b, "centre %ux%u, ", p->width, p->height);
-    str_addf(b, "mean %.4g %.4g %.4g, deviation %.4g %.4g %.4g\n",
+    str_addf(b, "mean %.4g %.4g %.4g, deviation %.4g %.4g %.4g%s\n",
              (double)p->mean[0], (double)p->mean[1], (double)p->mean[2],
-             (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+             (double)p->std[0], (double)p->std[1], (double)p->std[2],
+             p->assumed ? " (the family's: no preprocessor_config.json)" : "");
 }
 
 static void add_tokenizer(struct str *b, const struct found *f)

@@ -132,7 +132,8 @@ enum preprocess_crop { CROP_FLOOR, CROP_TRUNC, CROP_EVEN };
  * image processors write it (CLIP, SigLIP, BLIP, ViT, DeiT, ConvNeXt, BiT) or
  * torchvision's ImageClassification presets; else from the model's
  * configuration, where open_clip has "preprocess_cfg" and timm
- * "pretrained_cfg"; else the defaults of CLIP. */
+ * "pretrained_cfg"; else, assumed, the family's own, which the plugin knows,
+ * or CLIP's. */
 struct preprocess {
     char profile[32];           /* "pil": Pillow's pixels; "torchvision": those
                                    of its tensors of bytes, antialiased */
@@ -149,6 +150,7 @@ struct preprocess {
     uint32_t keep_shape;
     enum preprocess_crop crop;
     uint8_t fill[3];
+    bool assumed; /* not in the hash */
 };
 mohs_status preprocess_from(const struct mohs_weights *w,
                             const struct mohs_model_info *info,

@@ -444,9 +444,24 @@ static mohs_status read_any(const json_t *o, const char *name,
     return read_processor(&r, p);
 }
 
-/* Within a model's configuration; NULL when there is none. */
-static mohs_status read_model(const json_t *config, const char *name,
-                              struct preprocess *p, struct mohs_error *err)
+/* The text of a preprocessor_config.json. */
+static mohs_status read_text(const char *text, const char *name,
+                             struct preprocess *p, struct mohs_error *err)
+{
+    json_error_t je;
+    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &je);
+    mohs_status st = json_is_object(o)
+                         ? read_any(o, name, p, err)
+                         : mohs_fail(err, MOHS_E_FORMAT, "%s: preprocessor: %s",
+                                     name, o ? "not an object" : je.text);
+    json_decref(o);
+    return st;
+}
+
+/* Within a model's configuration, which may be NULL; else the family's. */
+static mohs_status read_model(const json_t *config, const char *family,
+                              const char *name, struct preprocess *p,
+                              struct mohs_error *err)
 {
     const json_t *open_clip = json_object_get(config, "preprocess_cfg");
     const json_t *timm = json_object_get(config, "pretrained_cfg");
@@ -455,6 +470,9 @@ static mohs_status read_model(const json_t *config, const char *name,
         return read_open_clip(&r, p);
     if (json_is_object(timm))
         return read_timm(&r, p);
+    p->assumed = true;
+    if (family)
+        return read_text(family, name, p, err);
     if (json_object_get(config, "vision_cfg") || json_object_get(config, "model_cfg"))
         p->crop = CROP_EVEN; // open_clip's, with its defaults
     return MOHS_OK;
@@ -474,14 +492,11 @@ mohs_status preprocess_from(const struct mohs_weights *w,
     family_defaults(&families[0], out);
     if (!name)
         name = "model";
-    json_error_t je;
-    json_t *o = text ? json_loads(text, JSON_REJECT_DUPLICATES, &je) : NULL;
-    mohs_status st = !text ? read_model(w->config_json, name, out, err)
-                     : json_is_object(o)
-                         ? read_any(o, name, out, err)
-                         : mohs_fail(err, MOHS_E_FORMAT, "%s: preprocessor: %s", name,
-                                     o ? "not an object" : je.text);
-    json_decref(o);
+    const char *family = MOHS_HAS(struct mohs_model_info, info, preprocessor)
+                             ? info->preprocessor
+                             : NULL;
+    mohs_status st = text ? read_text(text, name, out, err)
+                          : read_model(w->config_json, family, name, out, err);
     if (st >= 0 && (out->height != info->image_height || out->width != info->image_width))
         st = mohs_fail(err, MOHS_E_FORMAT,
                        "%s: preprocessor makes %u x %u, the model takes %u x %u", name,

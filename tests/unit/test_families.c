@@ -539,6 +539,45 @@ START_TEST(test_no_head)
 }
 END_TEST
 
+/* How pictures are made ready where the file does not say. */
+static const struct {
+    const char *file;
+    enum image_filter filter;
+    uint32_t shortest; /* 0: squashed */
+    float mean;
+} silent[] = {
+    { "clip_openai", FILTER_BICUBIC, 8, 0.48145466f },
+    { "siglip", FILTER_BICUBIC, 0, 0.5f },
+    { "siglip_open_clip", FILTER_BICUBIC, 0, 0.5f },
+    { "blip", FILTER_BICUBIC, 0, 0.48145466f },
+    { "blip_original", FILTER_BICUBIC, 0, 0.48145466f },
+    { "vit_torchvision", FILTER_BILINEAR, 9, 0.485f },
+    { "vit_transformers", FILTER_BILINEAR, 0, 0.5f },
+    { "resnet_basic", FILTER_BICUBIC, 18, 0.485f },
+    { "convnext_torchvision", FILTER_BILINEAR, 33, 0.485f },
+};
+
+START_TEST(test_silent)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct preprocess p;
+    void *self = NULL;
+    struct mohs_weights *w = open_golden(silent[_i].file);
+    const struct mohs_model_ops *ops = surest(w)->item->ops;
+    ok(ops->create(registry_host(reg), NULL, w, &self, &e), &e);
+    ok(preprocess_from(w, ops->info(self), &p, &e), &e);
+    ck_assert_msg(p.filter == silent[_i].filter &&
+                      p.resize_shortest == silent[_i].shortest &&
+                      !p.resize_height == !!silent[_i].shortest,
+                  "%s: filter %d, shorter edge %u", silent[_i].file,
+                  (int)p.filter, p.resize_shortest);
+    ck_assert_float_eq(p.mean[0], silent[_i].mean);
+    ck_assert(p.assumed);
+    ops->destroy(self);
+    weights_close(w);
+}
+END_TEST
+
 static bool no_device(void)
 {
     struct device_report *d = NULL;
@@ -565,6 +604,7 @@ int main(void)
     tcase_add_loop_test(t, test_stray, 0, sizeof stray / sizeof *stray);
     tcase_add_loop_test(t, test_pairs, 0, sizeof pair_golden / sizeof *pair_golden);
     tcase_add_test(t, test_no_head);
+    tcase_add_loop_test(t, test_silent, 0, sizeof silent / sizeof *silent);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

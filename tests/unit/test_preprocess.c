@@ -194,6 +194,51 @@ START_TEST(defaults_are_clips)
 }
 END_TEST
 
+/* What the plugin says of its family holds where the file, preprocessor and
+ * configuration, is silent. */
+START_TEST(family)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w = NULL;
+    struct preprocess p;
+    struct mohs_model_info info = {
+        .size = sizeof info, .image_height = 48, .image_width = 48,
+        .preprocessor = "{\"crop_mode\": \"center\", \"crop_pct\": 0.75, "
+                        "\"interpolation\": \"bilinear\"}",
+    };
+    static const struct {
+        const char *config, *preprocessor;
+        enum image_filter filter;
+        uint32_t shortest;
+        bool assumed;
+    } c[] = {
+        { "{}", NULL, FILTER_BILINEAR, 64, true },
+        { "{\"vision_cfg\": {}}", NULL, FILTER_BILINEAR, 64, true },
+        { "{\"preprocess_cfg\": {\"interpolation\": \"bicubic\"}}", NULL,
+          FILTER_BICUBIC, 48, false },
+        { "{\"pretrained_cfg\": {\"crop_pct\": 0.5}}", NULL, FILTER_BICUBIC,
+          96, false },
+        { "{}", "{}", FILTER_BICUBIC, 48, false },
+    };
+    for (int i = 0; i < COUNT(c); i++) {
+        ck_assert(weights_new(c[i].config, NULL, c[i].preprocessor, &w, &e) >= 0);
+        ck_assert_msg(preprocess_from(w, &info, &p, &e) >= 0, "%d: %s", i, e.text);
+        ck_assert_msg(p.filter == c[i].filter && p.assumed == c[i].assumed &&
+                          p.resize_shortest == c[i].shortest,
+                      "%d: filter %d, %u, %d", i, (int)p.filter,
+                      p.resize_shortest, p.assumed);
+        weights_close(w);
+    }
+    ck_assert(weights_new("{}", NULL, NULL, &w, &e) >= 0);
+    info.preprocessor = "[]";
+    ck_assert_int_eq(preprocess_from(w, &info, &p, &e), MOHS_E_FORMAT);
+    info.size = offsetof(struct mohs_model_info, preprocessor); // an older plugin
+    ck_assert(preprocess_from(w, &info, &p, &e) >= 0);
+    ck_assert_uint_eq(p.resize_shortest, 48);
+    weights_close(w);
+}
+END_TEST
+
 START_TEST(hash_sees_everything)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
@@ -328,6 +373,7 @@ int main(void)
     tcase_add_loop_test(t, as_transformers, 0, COUNT(golden_pixels));
     tcase_add_loop_test(t, profiles, 0, COUNT(golden_profiles));
     tcase_add_test(t, defaults_are_clips);
+    tcase_add_test(t, family);
     tcase_add_test(t, hash_sees_everything);
     tcase_add_loop_test(t, refuses, 0, COUNT(refused));
     tcase_add_test(t, uncropped);

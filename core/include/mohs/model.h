@@ -32,6 +32,11 @@ struct mohs_model_info {
     float logit_scale; /* already exponentiated */
     float logit_bias;
     const char *const *taps; /* NULL-terminated, in graph order */
+    /* How pictures of this family are made ready where neither the files nor
+     * their configuration say: the JSON of a preprocessor_config.json
+     * (transformers', timm's pretrained_cfg or torchvision's presets), whose
+     * sizes may be left out. NULL: as CLIP's. */
+    const char *preprocessor;
 };
 
 enum { MOHS_INIT_NORMAL = 0, /* N(0, scale^2) */

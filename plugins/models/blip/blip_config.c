@@ -156,6 +156,7 @@ void blip_read(struct config *c, void *model, uint32_t *blocks,
     read_image(c, m);
     read_text(c, m);
     read_both(c, m);
+    i->preprocessor = "{\"image_processor_type\": \"BlipImageProcessor\"}";
     m->has_itm = has_tensor(c, ITM_HEAD ".weight");
     snprintf(m->image_tap, sizeof m->image_tap, "image.block.%u",
              m->image.layers - 1);

@@ -40,6 +40,19 @@ mohs_status base_create(const struct base_plan *p, const struct mohs_host *host,
 /* The info of a classifier of the tensor `bias`, or of the configuration's
  * classes. */
 void base_classifier(struct config *c, struct base *m, const char *bias);
+/* For info.preprocessor: ImageNet's mean and deviation; as torchvision's weights
+ * of 2021 were evaluated, from a shorter edge of size / pct; and as
+ * transformers' ResNets and ConvNeXts are. */
+#define PREPROCESS_IMAGENET \
+    "\"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]"
+#define PREPROCESS_TORCHVISION(pct)                       \
+    "{\"crop_mode\": \"center\", \"crop_pct\": " pct ", " \
+    "\"interpolation\": \"bilinear\", " PREPROCESS_IMAGENET "}"
+#define PREPROCESS_HF(type)                              \
+    "{\"image_processor_type\": \"" type "\", "          \
+    "\"image_mean\": [0.485, 0.456, 0.406], "            \
+    "\"image_std\": [0.229, 0.224, 0.225]}"
+
 /* The size of the pictures: keys of transformers and timm, else `def`. */
 void base_image_size(struct config *c, struct base *m, uint32_t def);
 

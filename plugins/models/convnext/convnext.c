@@ -103,6 +103,19 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
     return !*type && find_scheme(&c) >= 0 ? 70 : 0;
 }
 
+/* torchvision resizes each size to its own: 236, 230 and 232. */
+static const char *preprocessor(const struct classifier *m)
+{
+    if (!m->base.map)
+        return "{\"crop_mode\": \"center\", \"crop_pct\": 0.875, "
+               "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}";
+    if (m->base.map != torchvision)
+        return PREPROCESS_HF("ConvNextImageProcessor");
+    return m->net.width[0] > 96   ? PREPROCESS_TORCHVISION("0.9655")
+           : m->net.blocks[2] > 9 ? PREPROCESS_TORCHVISION("0.9739")
+                                 : PREPROCESS_TORCHVISION("0.949");
+}
+
 static void read_all(struct config *c, void *model, uint32_t *blocks,
                      uint32_t *text)
 {
@@ -114,6 +127,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     convnext_read(c, &m->net);
     base_classifier(c, &m->base, "head.fc.bias");
     base_image_size(c, &m->base, 224);
+    m->base.info.preprocessor = preprocessor(m);
     if (c->st >= 0 && c->api->name(c->w, 0) && !has_tensor(c, "head.fc.weight"))
         c->st = mohs_fail(c->err, MOHS_E_FORMAT,
                           "%s: no classifier: features only",

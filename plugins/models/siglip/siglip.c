@@ -347,6 +347,8 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     m->base.info.towers = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;
     m->base.info.logit_scale = expf(read_scalar(c, "logit_scale", logf(10)));
     m->base.info.logit_bias = read_scalar(c, "logit_bias", -10);
+    m->base.info.preprocessor =
+        "{\"image_processor_type\": \"SiglipImageProcessor\"}";
     *blocks = m->image.layers;
     *text_blocks = m->text.layers;
 }

@@ -292,6 +292,24 @@ static void read_head(struct config *c, struct vit *m)
                           c->api->path(c->w));
 }
 
+/* What a file alone does not say: DeiT's own evaluation for timm's names,
+ * torchvision's for its (its weights of 384 and more pixels are SWAG's). */
+static const char *preprocessor(const struct vit *m)
+{
+    const struct rename *map = m->base.map;
+    if (map == vit_names)
+        return "{\"image_processor_type\": \"ViTImageProcessor\"}";
+    if (map == deit_names || map == teacher_names)
+        return PREPROCESS_HF("DeiTImageProcessor");
+    if (map != timm && m->base.info.image_height <= 224)
+        return PREPROCESS_TORCHVISION("0.875");
+    return map == timm
+               ? "{\"crop_mode\": \"center\", \"crop_pct\": 0.875, "
+                 "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}"
+               : "{\"crop_mode\": \"center\", \"crop_pct\": 1, "
+                 "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}";
+}
+
 /* ---- the plugin ---- */
 
 static int find_scheme(const struct config *c)
@@ -336,6 +354,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     read_tower(c, &m->t);
     read_tokens(c, m);
     read_head(c, m);
+    m->base.info.preprocessor = preprocessor(m);
     *blocks = m->t.layers;
 }
 
