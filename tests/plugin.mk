@@ -6,7 +6,8 @@ check_PROGRAMS += tests/unit/test_plugin_check tests/unit/test_plugin_load \
 tests_unit_test_plugin_check_SOURCES = %D%/unit/test_plugin_check.c
 tests_unit_test_plugin_check_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_plugin_check_LDADD = core/libplugincheck.la core/libplugin.la \
-	core/libgraph.la core/libcompute.la core/libbase.la $(JANSSON_LIBS) \
+	core/libmodel.la core/libimage.la core/libgraph.la core/libcompute.la \
+	core/libbase.la $(JANSSON_LIBS) \
 	$(CHECK_LIBS) -lpthread -lm
 tests_unit_test_plugin_load_SOURCES = %D%/unit/test_plugin_load.c
 tests_unit_test_plugin_load_CPPFLAGS = $(TEST_CPPFLAGS)

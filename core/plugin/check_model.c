@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "graph/graph.h"
+#include "model/model.h"
 #include "plugin/check_weights.h"
 
 #include <math.h>
@@ -232,6 +233,21 @@ static bool taps_valid(struct check_run *c, const struct mohs_model_info *info)
     return true;
 }
 
+/* What it says of pictures is read as it will be for a file without. */
+static bool pictures_valid(struct check_run *c, const struct mohs_model_info *i)
+{
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct mohs_weights *file = NULL;
+    struct preprocess p;
+    if (!(i->towers & MOHS_TOWER_IMAGE))
+        return true;
+    mohs_status st = weights_new("{}", NULL, NULL, &file, &err);
+    if (st >= 0)
+        st = preprocess_from(file, i, &p, &err);
+    weights_close(file);
+    return check_status(c, "preprocessor", st, &err);
+}
+
 static bool run_info(struct check_run *c)
 {
     const struct mohs_model_ops *ops = c->it->item->ops;
@@ -261,6 +277,7 @@ static bool run_info(struct check_run *c)
         ok = check_fail(c, "a classifier with towers %u, logit_scale %g, logit_bias %g",
                         i->towers, (double)i->logit_scale, (double)i->logit_bias);
     ok = ok && taps_valid(c, i);
+    ok = ok && pictures_valid(c, i);
     if (ok)
         check_note(c, "%zu parameters, %ux%u pixels, %u tokens, %u dims", m.w.n,
                    i->image_width, i->image_height, i->context_length,

@@ -277,19 +277,33 @@ def vit_torchvision():
         mlp_dim=16, num_classes=5), 8)
 
 
-def vit_transformers():
+def transformers_vit(name, kind, cls):
     import tempfile
+    import transformers
     from safetensors.torch import load_file
-    from transformers import ViTConfig, ViTForImageClassification
-    config = ViTConfig(hidden_size=12, num_hidden_layers=2, image_size=8,
-                       num_attention_heads=2, intermediate_size=16,
-                       patch_size=4, num_labels=5, attn_implementation="eager")
-    model = randomise(ViTForImageClassification(config), 10)
+    config = getattr(transformers, kind + "Config")(
+        hidden_size=12, num_hidden_layers=2, image_size=8,
+        num_attention_heads=2, intermediate_size=16, patch_size=4,
+        num_labels=5, attn_implementation="eager")
+    model = randomise(getattr(transformers, kind + cls)(config), 10)
     with tempfile.TemporaryDirectory() as tmp:  # names as in files
         model.save_pretrained(tmp)
         weights = load_file(tmp + "/model.safetensors")
         config = json.loads((pathlib.Path(tmp) / "config.json").read_text())
-    classifier("vit_transformers", config, model, 8, weights)
+    classifier(name, config, model, 8, weights)
+
+
+def vit_transformers():
+    transformers_vit("vit_transformers", "ViT", "ForImageClassification")
+
+
+def deit_transformers():
+    """A distillation token without a head of its own."""
+    transformers_vit("deit_transformers", "DeiT", "ForImageClassification")
+
+
+def deit_teacher():
+    transformers_vit("deit_teacher", "DeiT", "ForImageClassificationWithTeacher")
 
 
 # ---- BLIP -------------------------------------------------------------------
@@ -488,7 +502,8 @@ def vitamin():
 CASES = {f.__name__: f for f in (
     siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
     clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
-    vit_torchvision, vit_transformers, blip, blip_original, clip_resnet, clip_convnext,
+    vit_torchvision, vit_transformers, deit_transformers, deit_teacher, blip,
+    blip_original, clip_resnet, clip_convnext,
     resnet_groups, resnet_basic, convnext_torchvision, convnext_v2,
     vitamin)}
 

@@ -4,7 +4,8 @@
 
 #include <mohs/plugin.h>
 
-enum { FINE, SHAPE, TWICE, UNUSED, NO_TAP, CONSTANT, MISSING, BLIND };
+enum { FINE, SHAPE, TWICE, UNUSED, NO_TAP, CONSTANT, MISSING, BLIND,
+       UNREADY };
 enum { WIDTH = 12, SIZE = 16, PATCH = 8 };
 
 struct params {
@@ -14,7 +15,7 @@ static struct params modes[16];
 
 static const char *const taps[] = { "image.patch", NULL };
 static const char *const more_taps[] = { "image.patch", "image.block.7", NULL };
-static struct mohs_model_info info[2] = {
+static struct mohs_model_info info[3] = {
     { .size = sizeof info[0],
       .towers = MOHS_TOWER_IMAGE,
       .image_height = SIZE,
@@ -29,6 +30,14 @@ static struct mohs_model_info info[2] = {
       .embed_dim = WIDTH,
       .logit_scale = 10,
       .taps = more_taps },
+    { .size = sizeof info[0],
+      .towers = MOHS_TOWER_IMAGE,
+      .image_height = SIZE,
+      .image_width = SIZE,
+      .embed_dim = WIDTH,
+      .logit_scale = 10,
+      .taps = taps,
+      .preprocessor = "{\"size\": 0}" },
 };
 
 static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
@@ -65,7 +74,8 @@ static void destroy(void *self)
 
 static const struct mohs_model_info *get_info(void *self)
 {
-    return &info[((struct params *)self)->mode == NO_TAP];
+    int mode = ((struct params *)self)->mode;
+    return &info[mode == NO_TAP ? 1 : mode == UNREADY ? 2 : 0];
 }
 
 static mohs_status describe(void *self,
@@ -145,10 +155,11 @@ MODEL(g_no_tap, NO_TAP, ops)
 MODEL(g_constant, CONSTANT, ops)
 MODEL(g_missing, MISSING, ops)
 MODEL(g_blind, BLIND, blind_ops)
+MODEL(g_unready, UNREADY, ops)
 
 static const struct mohs_item *const items[] = {
     &g_fine,     &g_shape,   &g_twice, &g_unused, &g_no_tap,
-    &g_constant, &g_missing, &g_blind, NULL
+    &g_constant, &g_missing, &g_blind, &g_unready, NULL
 };
 static const struct mohs_plugin plugin = { .size = sizeof plugin,
                                            .abi = MOHS_ABI,

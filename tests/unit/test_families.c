@@ -31,6 +31,8 @@ static const struct {
     { "vit_deit3_registers", "vit" },
     { "vit_torchvision", "vit" },
     { "vit_transformers", "vit" },
+    { "deit_transformers", "vit" },
+    { "deit_teacher", "vit" },
     { "blip", "blip" },
     { "blip_original", "blip" },
     { "clip_resnet", "clip_resnet" },

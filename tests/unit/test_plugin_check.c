@@ -156,6 +156,7 @@ static const struct fault model_faults[] = {
     { "g_constant", "rows", "different inputs give the same row" },
     { "g_missing", "rows", "ptach" },
     { "g_blind", "info", "probe" },
+    { "g_unready", "info", "size is 0" },
 };
 
 /* Models need a device; the kit's children open their own. */
