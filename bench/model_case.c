@@ -3,11 +3,11 @@
  * Runs any model on given inputs and keeps its embeddings and gradients, for
  * bench/models.py to compare with the reference.
  *   model_case MODEL CASE.safetensors OUT.safetensors [PLUGIN]
- * CASE holds, for the towers wanted, pixels [n, 3, h, w] in 0..1 with
- * image.seed [n, dim], tokens [n, t] and last [n] with text.seed [n, dim].
- * OUT gets image.raw, image (normalised), image.grad: the gradient of
- * sum(image * image.seed) by pixels, and likewise text.raw, text, text.grad
- * by the tap text.token. With pair.rgb [n, h, w, 3] of 0..255 in the case it
+ * CASE holds, for the towers wanted, pixels [n, 3, h, w] in 0..1, tokens
+ * [n, t] and last [n]. OUT gets image.raw, image (normalised), text.raw and
+ * text. With image.seed [n, dim] there is also image.grad: the gradient of
+ * sum(image * image.seed) by pixels, and likewise with text.seed text.grad by
+ * the tap text.token. With pair.rgb [n, h, w, 3] of 0..255 in the case it
  * also gets pairs [n, tokens, scores]: what a matching head makes of each of
  * these images with each of the texts.
  */
@@ -70,21 +70,27 @@ static void run(struct encoder *e, const struct mohs_weights *c,
 {
     bool image = tower == MOHS_TOWER_IMAGE;
     const char *side = image ? "image" : "text";
+    const char *with = image ? "image.seed" : "text.seed";
     uint32_t in[MOHS_DIMS_MAX], sd[MOHS_DIMS_MAX], ld[MOHS_DIMS_MAX];
     void *x = take(c, image ? "pixels" : "tokens", !image, in);
-    float *seed = take(c, image ? "image.seed" : "text.seed", false, sd);
+    bool grads = weights_api.shape(c, with, NULL) >= 0;
+    float *seed = grads ? take(c, with, false, sd) : NULL;
+    struct tensor *s = NULL, *grad = NULL;
     struct tower_graph t;
     struct graph_cost cost;
     ok(encoder_tower(e, tower, in[0], image ? 0 : in[1], NULL, 0, &t, &err));
-    struct tensor *s = graph_input(t.graph, "seed", MOHS_F32, 2, sd), *grad;
     struct tensor *at = image ? t.pixels : graph_find_tap(t.graph, "text.token");
-    ok(graph_grad(t.graph, t.embed, s, &at, 1, &grad, &err));
+    if (grads) {
+        s = graph_input(t.graph, "seed", MOHS_F32, 2, sd);
+        ok(graph_grad(t.graph, t.embed, s, &at, 1, &grad, &err));
+        graph_output(t.graph, grad);
+    }
     graph_output(t.graph, t.raw);
     graph_output(t.graph, t.embed);
-    graph_output(t.graph, grad);
     ok(graph_plan(t.graph, &cost, &err));
     ok(tensor_write(image ? t.pixels : t.tokens, x, &err));
-    ok(tensor_write(s, seed, &err));
+    if (grads)
+        ok(tensor_write(s, seed, &err));
     if (!image) {
         int32_t *last = take(c, "last", true, ld);
         ok(tensor_write(t.last, last, &err));
@@ -93,7 +99,8 @@ static void run(struct encoder *e, const struct mohs_weights *c,
     ok(graph_run(t.graph, &err));
     keep(out, side, ".raw", t.raw);
     keep(out, side, "", t.embed);
-    keep(out, side, ".grad", grad);
+    if (grads)
+        keep(out, side, ".grad", grad);
     graph_free(t.graph);
     free(seed);
     free(x);

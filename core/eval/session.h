@@ -234,6 +234,11 @@ void measured_free(struct measured *m);
 /* Keeps the rate at which these cells were computed, for later estimates. */
 void plan_learn(struct eval *e, const bool *computed, double seconds);
 
+/* Frees what a cell owns. */
+void cell_drop(struct cell *c);
+/* Puts a computed cell into the results. */
+mohs_status cell_store(struct eval *e, const struct cell *c, struct measured *m,
+                       double seconds, struct mohs_error *err);
 /* Floats of an embedding. */
 uint32_t cell_dim(const struct eval_cell *c);
 /* "contrast:3", "pgd", "clean". */
