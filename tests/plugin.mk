@@ -21,7 +21,8 @@ TEST_MODULE = -module -avoid-version -shared -rpath /nowhere $(SAN_CFLAGS)
 check_LTLIBRARIES += tests/plugins/good/good.la \
 	tests/plugins/blunt/blunt.la tests/plugins/depth/depth.la \
 	tests/plugins/faulty/faulty.la tests/plugins/device/device.la \
-	tests/plugins/faulty_model/faulty_model.la tests/plugins/bad/bad_abi.la \
+	tests/plugins/faulty_model/faulty_model.la \
+	tests/plugins/faulty_pairs/faulty_pairs.la tests/plugins/bad/bad_abi.la \
 	tests/plugins/bad/bad_entry.la tests/plugins/bad/bad_init.la \
 	tests/plugins/bad/bad_nothing.la tests/plugins/bad/bad_null.la \
 	tests/plugins/bad/bad_short.la tests/plugins/bad/bad_table.la \
@@ -38,6 +39,8 @@ tests_plugins_device_device_la_SOURCES = %D%/plugins/device.c
 tests_plugins_device_device_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_faulty_model_faulty_model_la_SOURCES = %D%/plugins/faulty_model.c
 tests_plugins_faulty_model_faulty_model_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_faulty_pairs_faulty_pairs_la_SOURCES = %D%/plugins/faulty_pairs.c
+tests_plugins_faulty_pairs_faulty_pairs_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_faulty_faulty_la_SOURCES = %D%/plugins/faulty.c
 tests_plugins_faulty_faulty_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_faulty_faulty_la_LIBADD = -lm

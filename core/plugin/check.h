@@ -28,6 +28,8 @@ struct check {
 /* The checks by kind; each ends with name NULL. */
 extern const struct check attack_checks[], corruption_checks[], metric_checks[],
     model_checks[], text_checks[];
+/* What models' checks and metrics' say of pairs (ext/pair_scores.h). */
+bool check_model_pairs(struct check_run *c);
 /* mohs.graph/1 and the mohs.weights/1 of the model checks. */
 extern const struct registry_extension check_extensions[];
 

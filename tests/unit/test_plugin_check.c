@@ -168,6 +168,27 @@ START_TEST(faulty_models)
 }
 END_TEST
 
+static const struct fault pair_faults[] = {
+    { "p_fine", NULL, NULL },
+    { "p_many", "pairs", "17 scores a pair" },
+    { "p_match", "pairs", "match is score 2 of 2" },
+    { "p_tap", "pairs", "image_tap 'text.token' is no tap of the image tower" },
+    { "p_shape", "pairs", "the result is not [3, 2]" },
+    { "p_blind", "pairs", "different images score the same" },
+    { "p_deaf", "pairs", "different texts score the same" },
+    { "p_tail", "pairs", "padding changes the scores of text" },
+    { "p_unused", "pairs", "tail changes no score" },
+    { "p_mix", "pairs", "scores otherwise in a batch and alone" },
+};
+
+START_TEST(faulty_pairs)
+{
+    setenv("MOHS_CHECK_TIMEOUT", "60", 1);
+    kit(SO("faulty_pairs"));
+    compare(pair_faults, sizeof pair_faults / sizeof *pair_faults);
+}
+END_TEST
+
 START_TEST(on_device)
 {
     size_t i;
@@ -346,6 +367,7 @@ int main(void)
     tcase_add_test(t, faulty);
     if (device_there()) {
         tcase_add_test(t, faulty_models);
+        tcase_add_test(t, faulty_pairs);
         tcase_add_test(t, on_device);
         tcase_add_loop_test(t, shipped_models, 0, N_MODELS);
     }

@@ -47,7 +47,8 @@ struct mohs_pair_scores {
      * the model is one of two towers only. [any thread] */
     const struct mohs_pair_info *(*info)(void *self);
     /* Calls put() for the parameters that only build() below needs, beyond
-     * those of the model's describe(); they are read on first use. [main] */
+     * those of the model's describe(); they are read on first use. Of weights
+     * without a head: what one would have. [main] */
     mohs_status (*describe)(void *self,
                             mohs_status (*put)(void *user,
                                                const struct mohs_weight_spec *,
