@@ -21,6 +21,7 @@ TEST_MODULE = -module -avoid-version -shared -rpath /nowhere $(SAN_CFLAGS)
 check_LTLIBRARIES += tests/plugins/good/good.la \
 	tests/plugins/blunt/blunt.la tests/plugins/depth/depth.la \
 	tests/plugins/faulty/faulty.la tests/plugins/device/device.la \
+	tests/plugins/faulty_metric/faulty_metric.la \
 	tests/plugins/faulty_model/faulty_model.la \
 	tests/plugins/faulty_pairs/faulty_pairs.la tests/plugins/bad/bad_abi.la \
 	tests/plugins/bad/bad_entry.la tests/plugins/bad/bad_init.la \
@@ -37,6 +38,8 @@ tests_plugins_depth_depth_la_SOURCES = %D%/plugins/depth.c
 tests_plugins_depth_depth_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_device_device_la_SOURCES = %D%/plugins/device.c
 tests_plugins_device_device_la_LDFLAGS = $(TEST_MODULE)
+tests_plugins_faulty_metric_faulty_metric_la_SOURCES = %D%/plugins/faulty_metric.c
+tests_plugins_faulty_metric_faulty_metric_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_faulty_model_faulty_model_la_SOURCES = %D%/plugins/faulty_model.c
 tests_plugins_faulty_model_faulty_model_la_LDFLAGS = $(TEST_MODULE)
 tests_plugins_faulty_pairs_faulty_pairs_la_SOURCES = %D%/plugins/faulty_pairs.c

@@ -2,103 +2,17 @@
 /* Checks of metrics: tables, weights, order of items, threads. */
 #include "config.h"
 
-#include "plugin/check.h"
+#include <mohs/ext/pair_scores.h>
+
+#include "plugin/check_world.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DIM = 16,
-    N_IMAGES = 14,
-    N_TEXTS = 2 * N_IMAGES,
-    N_CLASSES = 7,
-    N_FACTORS = 3,
-    VALUES_MAX = 256
-};
-enum { RETRIEVAL, CLASSES, N_TASKS };
+enum { VALUES_MAX = 256 };
 static const char *const task_names[] = { "retrieval", "classification" };
-
-/* ---- what a metric sees ---- */
-
-struct world {
-    struct mohs_eval e;
-    float image[N_IMAGES * DIM], text[N_TEXTS * DIM];
-    uint32_t owner[N_TEXTS], label[N_IMAGES];
-    uint8_t factor[N_IMAGES * N_FACTORS];
-};
-static const char *const factor_names[N_FACTORS] = { "pose", "background", "smaller" };
-
-static mohs_status similarity(const struct mohs_eval *e, uint32_t i0,
-                              uint32_t i1, uint32_t t0, uint32_t t1, float *out,
-                              struct mohs_error *err)
-{
-    if (i0 > i1 || i1 > e->n_images || t0 > t1 || t1 > e->n_texts)
-        return mohs_fail(err, MOHS_E_ARG,
-                         "similarity: tile %u..%u x %u..%u of %u x %u", i0, i1,
-                         t0, t1, e->n_images, e->n_texts);
-    for (uint32_t i = i0; i < i1; i++)
-        for (uint32_t t = t0; t < t1; t++) {
-            float s = 0;
-            for (uint32_t k = 0; k < e->dim; k++)
-                s = fmaf(e->image[i * e->dim + k], e->text[t * e->dim + k], s);
-            out[(size_t)(i - i0) * (t1 - t0) + t - t0] = s;
-        }
-    return MOHS_OK;
-}
-
-static void draw(float *v, const float *near, float spread, uint64_t key)
-{
-    double norm = 0;
-    for (uint32_t k = 0; k < DIM; k++) {
-        v[k] = (near ? near[k] : 0) + spread * mohs_rng_normal(11, key, k);
-        norm += (double)v[k] * v[k];
-    }
-    for (uint32_t k = 0; k < DIM; k++)
-        v[k] = (float)(v[k] / sqrt(norm));
-}
-
-/* Images and two captions each, or images and class texts; image number i of
- * the world is number (i + turn) % N_IMAGES of the series. */
-static void world_make(struct world *w, int task, uint32_t turn)
-{
-    float classes[N_CLASSES * DIM];
-    memset(w, 0, sizeof *w);
-    w->e.size = sizeof w->e;
-    w->e.n_images = N_IMAGES;
-    w->e.dim = DIM;
-    w->e.image = w->image;
-    w->e.text = w->text;
-    w->e.logit_scale = 20;
-    w->e.similarity = similarity;
-    for (uint32_t k = 0; k < N_CLASSES; k++)
-        draw(&classes[k * DIM], NULL, 1, 900 + k);
-    for (uint32_t i = 0; i < N_IMAGES; i++) {
-        uint32_t src = (i + turn) % N_IMAGES;
-        float *v = &w->image[i * DIM];
-        w->label[i] = src % N_CLASSES;
-        for (uint32_t f = 0; f < N_FACTORS; f++)
-            w->factor[i * N_FACTORS + f] = src % 6 == 5 ? 255 : src % (f + 2) == 0;
-        draw(v, &classes[w->label[i] * DIM], task == CLASSES ? 0.35f : 0.6f,
-             src);
-        for (uint32_t t = 0; t < 2; t++) {
-            w->owner[2 * i + t] = i;
-            draw(&w->text[(2 * i + t) * DIM], v, 0.25f, 100 + 2 * src + t);
-        }
-    }
-    if (task == CLASSES) {
-        memcpy(w->text, classes, sizeof classes);
-        w->e.n_texts = N_CLASSES;
-        w->e.label = w->label;
-        w->e.n_factors = N_FACTORS;
-        w->e.factor_name = factor_names;
-        w->e.factor = w->factor;
-    } else {
-        w->e.n_texts = N_TEXTS;
-        w->e.owner = w->owner;
-    }
-}
 
 /* ---- the table ---- */
 
@@ -158,23 +72,20 @@ static void close_it(struct check_run *c, struct instance *in)
     instance_free(c, in);
 }
 
-/* measure() on a task; st tells whether it took it. False: broke a rule. */
-static bool measure(struct check_run *c, void *self, int task, uint32_t turn,
-                    struct table *t, mohs_status *st)
+/* Pairs that measure() will ask for, by its own word. */
+static uint64_t announced(struct check_run *c, void *self)
 {
     const struct mohs_metric_ops *ops = c->it->item->ops;
-    struct mohs_error err = MOHS_ERROR_INIT;
-    struct table fresh = { .s = { .size = sizeof fresh.s, .alloc = alloc } };
-    struct world w;
-    world_make(&w, task, turn);
-    *t = fresh;
-    t->s.ctx = t;
-    if (!ops->columns(self, &t->s.n_columns) || !t->s.n_columns)
-        return check_fail(c, "columns: none");
-    *st = ops->measure(self, &w.e, &t->s, &err);
-    scratch_reset();
-    if (*st < 0)
-        return check_refusal(c, task_names[task], *st, &err);
+    const struct mohs_pair_need *need =
+        ops->get_extension ? ops->get_extension(self, MOHS_EXT_PAIR_NEED) : NULL;
+    return need ? need->pairs(self, N_IMAGES, N_TEXTS) : 0;
+}
+
+/* A table as it must be, of pairs as they were announced. */
+static bool table_valid(struct check_run *c, void *self, int task,
+                        const struct world *w, const struct table *t)
+{
+    uint64_t said = announced(c, self);
     if (t->allocs != 1)
         return check_fail(c, "%s: measure() called alloc() %d times",
                           task_names[task], t->allocs);
@@ -187,7 +98,37 @@ static bool measure(struct check_run *c, void *self, int task, uint32_t turn,
         if (isinf(t->s.value[i]))
             return check_fail(c, "%s: infinity in row %zu", task_names[task],
                               i / t->s.n_columns);
-    return true;
+    if (w->asked > 2 * said)
+        return check_fail(c, "asks for the scores of %llu pairs, by "
+                             MOHS_EXT_PAIR_NEED " %llu",
+                          (unsigned long long)w->asked, (unsigned long long)said);
+    return !w->twice || check_fail(c, "asks for the scores of %llu pairs again",
+                                   (unsigned long long)w->twice);
+}
+
+/* measure() on a world; st tells whether it took it. False: broke a rule. */
+static bool measure_world(struct check_run *c, void *self, int task,
+                          struct world *w, struct table *t, mohs_status *st)
+{
+    const struct mohs_metric_ops *ops = c->it->item->ops;
+    struct mohs_error err = MOHS_ERROR_INIT;
+    struct table fresh = { .s = { .size = sizeof fresh.s, .alloc = alloc } };
+    *t = fresh;
+    t->s.ctx = t;
+    if (!ops->columns(self, &t->s.n_columns) || !t->s.n_columns)
+        return check_fail(c, "columns: none");
+    *st = ops->measure(self, &w->e, &t->s, &err);
+    scratch_reset();
+    return *st < 0 ? check_refusal(c, task_names[task], *st, &err)
+                   : table_valid(c, self, task, w, t);
+}
+
+static bool measure(struct check_run *c, void *self, int task, uint32_t turn,
+                    struct table *t, mohs_status *st)
+{
+    struct world w;
+    world_make(&w, task, turn);
+    return measure_world(c, self, task, &w, t, st);
 }
 
 static bool summarise(struct check_run *c, void *self, const struct table *t,
@@ -471,9 +412,141 @@ static bool run_threads(struct check_run *c)
     return each_task(c, threads_task);
 }
 
+/* ---- scores of pairs ---- */
+
+/* A setting of one parameter, and what the metric then announces. */
+struct wish {
+    const struct mohs_param *p; /* NULL: the defaults */
+    double number;
+    const char *choice;
+    uint64_t pairs;
+};
+
+static mohs_status wish_params(struct check_run *c, const struct wish *w,
+                               void **params)
+{
+    *params = item_params_new(c->it);
+    if (!w->p)
+        return MOHS_OK;
+    return w->choice ? item_param_set_text(c->it, *params, w->p->name, w->choice,
+                                           NULL)
+                     : item_param_set_number(c->it, *params, w->p->name,
+                                             w->number, NULL);
+}
+
+/* Keeps in *best the setting with which most pairs are asked for. */
+static void try_wish(struct check_run *c, struct wish w, struct wish *best)
+{
+    struct instance in;
+    void *params;
+    if (wish_params(c, &w, &params) < 0) {
+        item_params_free(c->it, params);
+        return;
+    }
+    if (instance_make(c, params, create, &in, NULL) < 0)
+        return;
+    w.pairs = announced(c, in.self);
+    if (w.pairs > best->pairs)
+        *best = w;
+    close_it(c, &in);
+}
+
+static struct wish best_wish(struct check_run *c)
+{
+    struct wish best = { 0 };
+    const struct mohs_param *p;
+    try_wish(c, best, &best);
+    for (size_t i = 0; (p = item_param(c->it, i)); i++) {
+        const double numbers[] = { 1, 4, p->min, p->max };
+        struct wish w = { .p = p };
+        if (p->type == MOHS_P_INT || p->type == MOHS_P_FLOAT)
+            for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
+                w.number = numbers[k];
+                try_wish(c, w, &best);
+            }
+        for (size_t k = 0; p->type == MOHS_P_CHOICE && p->choices[k]; k++) {
+            w.choice = p->choices[k];
+            try_wish(c, w, &best);
+        }
+        w.choice = "1";
+        if (p->type == MOHS_P_BOOL)
+            try_wish(c, w, &best);
+    }
+    return best;
+}
+
+/* Values of the retrieval world with other scores or in another order. */
+static bool pair_values(struct check_run *c, void *self, uint64_t key,
+                        uint32_t turn, uint64_t *asked, double *out)
+{
+    struct world w;
+    struct table t = { 0 };
+    mohs_status st = MOHS_OK;
+    world_make(&w, RETRIEVAL, turn);
+    w.key = key;
+    bool ok = measure_world(c, self, RETRIEVAL, &w, &t, &st);
+    if (ok && st < 0)
+        ok = check_fail(c, "asks for pairs, but takes no retrieval");
+    if (ok && !w.asked)
+        ok = check_fail(c, "announces pairs and asks for none");
+    ok = ok && summarise(c, self, &t, NULL, out);
+    *asked = w.asked;
+    table_free(&t);
+    return ok;
+}
+
+/* Without a head, or with one that fails after `most` pairs, it must say so. */
+static bool pair_refusal(struct check_run *c, void *self, bool head,
+                         uint64_t most)
+{
+    struct world w;
+    struct table t = { 0 };
+    mohs_status st = MOHS_OK;
+    world_make(&w, RETRIEVAL, 0);
+    w.most = most;
+    if (!head)
+        w.e.pair_scores = NULL;
+    bool ok = measure_world(c, self, RETRIEVAL, &w, &t, &st);
+    if (ok && st >= 0)
+        ok = check_fail(c, head ? "goes on after pair_scores() failed"
+                                : "works without pair_scores()");
+    else if (ok && head && st != MOHS_E_DEVICE)
+        ok = check_fail(c, "pair_scores() fails with %d, measure() with %d",
+                        MOHS_E_DEVICE, st);
+    table_free(&t);
+    return ok;
+}
+
+static bool run_pairs(struct check_run *c)
+{
+    double a[VALUES_MAX], b[VALUES_MAX];
+    uint64_t asked, again;
+    struct instance in;
+    struct wish w = best_wish(c);
+    void *params;
+    if (!w.pairs)
+        return check_note(c, "asks for no scores of pairs");
+    wish_params(c, &w, &params);
+    if (instance_make(c, params, create, &in, NULL) < 0)
+        return check_fail(c, "made once, not again");
+    bool ok = pair_values(c, in.self, 0, 0, &asked, a) &&
+              pair_values(c, in.self, 0, 5, &again, b) &&
+              equal(c, in.self, a, b, 1e-6, "images in another order") &&
+              pair_values(c, in.self, 1, 0, &again, b);
+    bool same = ok;
+    for (uint32_t i = 0; same && i < value_count(c, in.self); i++)
+        same = near(a[i], b[i], 0);
+    if (same)
+        ok = check_fail(c, "other scores of pairs change nothing");
+    ok = ok && pair_refusal(c, in.self, false, 0) &&
+         pair_refusal(c, in.self, true, asked / 2);
+    close_it(c, &in);
+    return ok && check_note(c, "%llu pairs", (unsigned long long)asked);
+}
+
 const struct check metric_checks[] = {
     { "params", run_params },   { "tables", run_tables },
     { "values", run_values },   { "determinism", run_determinism },
     { "weights", run_weights }, { "order", run_order },
-    { "threads", run_threads }, { 0 },
+    { "threads", run_threads }, { "pairs", run_pairs }, { 0 },
 };

@@ -12,9 +12,8 @@ noinst_LTLIBRARIES += core/libplugincheck.la
 core_libplugincheck_la_SOURCES = %D%/new.c %D%/check.c %D%/check.h %D%/check_attack.c \
 	%D%/check_corruption.c %D%/check_metric.c %D%/check_model.c \
 	%D%/check_pairs.c %D%/check_text.c %D%/check_tower.c %D%/check_tower.h \
-	%D%/check_util.c %D%/check_victim.c %D%/check_weights.c %D%/check_words.c \
-	%D%/check_words.h \
-	%D%/check_weights.h
+	%D%/check_util.c %D%/check_victim.c %D%/check_weights.c %D%/check_weights.h \
+	%D%/check_words.c %D%/check_words.h %D%/check_world.c %D%/check_world.h
 core_libplugincheck_la_LIBADD = $(JANSSON_LIBS) -lpthread -lm
 
 # What `plugin new` writes, as bytes.

@@ -168,6 +168,23 @@ START_TEST(faulty_models)
 }
 END_TEST
 
+static const struct fault metric_faults[] = {
+    { "m_fine", NULL, NULL },
+    { "m_silent", "values", "14 pairs, by mohs.pair_need/1 0" },
+    { "m_again", "values", "asks for the scores of 14 pairs again" },
+    { "m_stubborn", "pairs", "goes on after pair_scores() failed" },
+    { "m_blind", "pairs", "change nothing" },
+    { "m_requires", "pairs", "works without pair_scores()" },
+    { "m_still", "pairs", "announces pairs and asks for none" },
+};
+
+START_TEST(faulty_metrics)
+{
+    kit(SO("faulty_metric"));
+    compare(metric_faults, sizeof metric_faults / sizeof *metric_faults);
+}
+END_TEST
+
 static const struct fault pair_faults[] = {
     { "p_fine", NULL, NULL },
     { "p_many", "pairs", "17 scores a pair" },
@@ -365,6 +382,7 @@ int main(void)
     TCase *t = tcase_create("kit");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, faulty);
+    tcase_add_test(t, faulty_metrics);
     if (device_there()) {
         tcase_add_test(t, faulty_models);
         tcase_add_test(t, faulty_pairs);
