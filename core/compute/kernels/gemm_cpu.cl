@@ -37,11 +37,12 @@
 /* Floats from one strip of a block to the next: 16 to write too far into. */
 #define STRIP(kc) (MR * (kc) + 16)
 
-/* What to fetch while a strip is multiplied: a line of 16 floats from each of
- * two places every 16 steps. */
+/* What to fetch while a strip is multiplied, every 16 steps: a line of 16
+ * floats of a, and `lines` of b. */
 struct ahead {
     global const float *a, *b;
     ulong step; /* of a; b goes on line by line */
+    uint lines;
 };
 
 /* acc[MR][NR] += strip[kc] * panel[kc] for the strip's first ROWS rows, kc a
@@ -56,9 +57,9 @@ struct ahead {
                 c[i][j] = fresh ? (float16)(0.0f) : vload16(i * NV + j, acc); \
         for (uint k = 0; k < kc; k += 16) {                                   \
             FETCH(next.a);                                                    \
-            FETCH(next.b);                                                    \
             next.a += next.step;                                              \
-            next.b += 16;                                                     \
+            for (uint i = 0; i < next.lines; i++, next.b += 16)               \
+                FETCH(next.b);                                                \
             UNROLL for (int q = 0; q < 16; q++) {                             \
                 float16 v[NV];                                                \
                 UNROLL for (int j = 0; j < NV; j++)                           \
@@ -229,12 +230,15 @@ static inline void fetch_rows(global const float *c, ulong ldc)
 }
 
 /* Where the next block of A begins for strip s while panel p is multiplied:
- * of these rows or, behind the last column, of the tile below. */
+ * of these rows or, behind the last column, of the tile below. The strips
+ * share the rows of the panel that comes next. */
 static inline struct ahead gemm_ahead(global const float *a, ulong lda, uint i0,
                                       uint rows, uint k0, uint k, uint s, uint p,
                                       global const float *panel)
 {
-    struct ahead r = { panel, panel, 16 };
+    uint share = (16 * NV * MR + rows - 1) / rows;
+    panel += s * share * 256;
+    struct ahead r = { panel, panel, 16, share };
 #ifndef CONV
     if (k0 >= k) {
         k0 = 0;
@@ -304,13 +308,15 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
         for (uint p = 0; p < nps; p++)
             for (uint s = 0; s < ns; s++) {
                 global const float *panel = b + (p * pc + k0) * NR;
+                global const float *then =
+                    p + 1 < nps ? panel + pc * NR : b + (k0 + KC) * NR;
                 uint i = i0 + s * MR, j = j0 + p * NR;
                 if (k0 + KC >= k)
                     fetch_rows(c + c_off + (ulong)i * ldc + j, ldc);
                 if (k0 + KC >= k && flags & HAS_RESIDUAL)
                     fetch_rows(res + res_off + (ulong)i * ldr + j, ldr);
                 struct ahead next = gemm_ahead(a, lda, i0, ns * MR, k0 + KC, k,
-                                               s, p, panel + (pc + s * 16) * NR);
+                                               s, p, then);
                 float *strip = block + s * STRIP(kc16);
                 float *to = acc + (s * nps + p) * MR * NR;
                 if (m - i <= MR / 2)
