@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Multi-head attention and its gradient. */
+/* Multi-head attention and its gradient, and attention of one query. */
 #include "config.h"
 
 #include <math.h>
@@ -128,6 +128,56 @@ static double attention_grad_flops(const struct node *nd)
     return products(nd, 5);
 }
 
+/* ---- one query a sample ------------------------------------------------ */
+
+static bool pool_fits(struct graph *g, struct tensor *const *in,
+                      uint32_t heads)
+{
+    const struct tensor *q = in[0], *x = in[1], *wk = in[2], *wv = in[3];
+    char s[SHAPE_TEXT], t[SHAPE_TEXT], u[SHAPE_TEXT];
+    if (q->n_dims != 2 || x->n_dims != 3 || wk->n_dims != 2 ||
+        q->dims[0] != x->dims[0] || q->dims[1] != wk->dims[0] ||
+        x->dims[2] != wk->dims[1] || !same_shape(wk, wv))
+        return graph_fail(g, MOHS_E_ARG,
+                          "attention_pool: q %s, x %s, wk %s: wanted [n, w], "
+                         "[n, t, c] and [w, c], and wv as wk",
+                         shape_text(q, s), shape_text(x, t), shape_text(wk, u));
+    if (q->dims[1] % heads)
+        return graph_fail(g, MOHS_E_ARG,
+                          "attention_pool: %u heads do not divide q %s", heads,
+                         shape_text(q, s));
+    return true;
+}
+
+/* A head's scores q (Wk x)^T are (q Wk) x^T, and Wv of weighted tokens is what
+ * weighting all Wv x gives: no token is projected. The heads are the groups
+ * of two convolutions over one pixel. */
+static struct tensor *attention_pool(struct graph *g, struct tensor *const *in,
+                                     uint32_t n_in, const double *attr)
+{
+    struct tensor *q = in[0], *x = in[1];
+    uint32_t heads = (uint32_t)attr[HEADS];
+    if (!pool_fits(g, in, heads))
+        return NULL;
+    uint32_t n = q->dims[0], w = q->dims[1], c = x->dims[2];
+    uint32_t taps[] = { w, c, 1, 1 }, pixel[] = { n, 1, 1, w };
+    uint32_t rows[] = { n, heads, c }, wide[] = { n, 1, 1, heads * c };
+    uint32_t flat[] = { n, w };
+    q = graph_op(g, "conv2d_grad",
+                 INS(reshape_to(g, q, 4, pixel), reshape_to(g, in[2], 4, taps)),
+                 ATTRS({ "groups", heads }));
+    q = q ? reshape_to(g, q, 3, rows) : NULL;
+    struct tensor *y = graph_op(g, "batch_matmul", INS(q, x),
+                                ATTRS({ "b_trans", 1 },
+                                      { "alpha", 1 / sqrt((double)w / heads) }));
+    y = OP(g, "batch_matmul", OP(g, "softmax", y), x);
+    y = y ? reshape_to(g, y, 4, wide) : NULL;
+    y = graph_op(g, "conv2d",
+                 INS(y, reshape_to(g, in[3], 4, taps), n_in > 4 ? in[4] : NULL),
+                 ATTRS({ "groups", heads }));
+    return y ? reshape_to(g, y, 2, flat) : NULL;
+}
+
 #define ATTENTION_ATTRS "int heads=1(1..65536), int mask=0(0..3)"
 
 const struct op ops_attention[] = {
@@ -137,6 +187,14 @@ const struct op ops_attention[] = {
                 "lengths[n] keys, 3: keys up to number lengths[n]", true },
       .shape = attention_shape, .run = attention_run, .grad = attention_back,
       .flops = attention_flops },
+    { .info = { "attention_pool", "q, x, wk, wv, bv?",
+                "int heads=1(1..65536)",
+                "attention of one query a sample to keys x wk^T and values x "
+                "wv^T + bv without computing those; q [n, w], x [n, t, c], wk "
+                "and wv [w, c], bv [w] -> [n, w]; a bias of the keys would "
+                "change nothing",
+                true },
+      .expand = attention_pool },
     { .info = { "attention_grad", "q, k, v, y, lse, dy, int lengths?",
                 ATTENTION_ATTRS, "gradients of attention by q, k and v",
                 false },

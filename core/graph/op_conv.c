@@ -238,18 +238,20 @@ static struct tensor *channels_of(struct graph *g, struct tensor *t,
                                         { "n", n }));
 }
 
-/* d loss / d w: rows of dy times the windows of x, group by group. */
-static struct tensor *weight_grad(struct graph *g, const struct node *nd,
-                                  struct tensor *dy)
+/* d loss / d w: rows of dy times the windows of x, group by group. attr:
+ * stride, pad, groups. */
+static struct tensor *weight_grad(struct graph *g, struct tensor *x,
+                                  struct tensor *dy, const struct tensor *w,
+                                  const double *attr)
 {
-    struct tensor *x = nd->in[0], *all = NULL;
-    const uint32_t *k = nd->in[1]->dims;
-    uint32_t groups = attr_u32(nd, 2);
+    struct tensor *all = NULL;
+    const uint32_t *k = w->dims;
+    uint32_t groups = (uint32_t)attr[2];
     for (uint32_t i = 0; i < groups; i++) {
         struct tensor *win = graph_op(
             g, "windows", INS(channels_of(g, x, i, groups)),
-            ATTRS({ "kh", k[2] }, { "kw", k[3] }, { "stride", nd->attr[0] },
-                  { "pad", nd->attr[1] }));
+            ATTRS({ "kh", k[2] }, { "kw", k[3] }, { "stride", attr[0] },
+                  { "pad", attr[1] }));
         struct tensor *d = graph_op(g, "matmul",
                                     INS(channels_of(g, dy, i, groups), win),
                                     ATTRS({ "a_trans", 1 }));
@@ -286,7 +288,7 @@ static void conv_grad(struct graph *g, struct node *nd, struct tensor *dy,
                                 { "pad", nd->attr[1] },
                                 { "groups", nd->attr[2] }));
     if (need[1])
-        din[1] = weight_grad(g, nd, d);
+        din[1] = weight_grad(g, x, d, w, nd->attr);
 }
 
 /* ---- its gradient by x: attributes h, w, stride, pad, groups ---------- */
@@ -328,6 +330,21 @@ static mohs_status conv_grad_run(struct graph *g, struct node *nd,
     gm.accumulate = acc && acc->buf == gm.c;
     gm.residual = acc && !gm.accumulate ? acc->buf : NULL;
     return run_groups(g, nd, &gm, groups, err);
+}
+
+/* Linear in both: by dy it is the convolution, by w the convolution's own. */
+static void conv_grad_grad(struct graph *g, struct node *nd, struct tensor *d,
+                           const bool *need, struct tensor **din)
+{
+    double stride = nd->attr[2], pad = nd->attr[3], groups = nd->attr[4];
+    if (need[0])
+        din[0] = graph_op(g, "conv2d", INS(d, nd->in[1]),
+                          ATTRS({ "stride", stride }, { "pad", pad },
+                                { "groups", groups }));
+    if (need[1])
+        din[1] = weight_grad(g, d, nd->in[0], nd->in[1], &nd->attr[2]);
+    if (need[2])
+        din[2] = d;
 }
 
 /* ---- its windows: attributes kh, kw, stride, pad ----------------------- */
@@ -443,8 +460,8 @@ const struct op ops_conv[] = {
       .flops = conv_flops },
     { .info = { "conv2d_grad", "dy, w, acc?", SIZE_ATTRS CONV_ATTRS,
                 "gradient of conv2d by x, + acc", false },
-      .shape = conv_grad_shape, .run = conv_grad_run, .flops = conv_flops,
-      .acc = 2 },
+      .shape = conv_grad_shape, .run = conv_grad_run, .grad = conv_grad_grad,
+      .flops = conv_flops, .acc = 2 },
     { .info = { "windows", "x",
                 KERNEL_ATTRS "int stride=1(1..64), int pad=0(0..64)",
                 "what conv2d multiplies: x [n, h, w, c] -> [n, h', w', kh kw c]",

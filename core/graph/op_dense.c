@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Dense ops: linear, matmul, and patch embedding, which is both. */
+/* Dense ops: linear, matmul, one matmul per sample, and patch embedding. */
 #include "config.h"
 
 #include <string.h>
@@ -9,6 +9,14 @@
 /* ---- shared with the planner ------------------------------------------ */
 
 static bool is_linear(const struct node *nd);
+static bool is_batch(const struct node *nd);
+
+/* A sample [rows, cols] of a batch, or all of t with its leading dims as
+ * rows. */
+static uint32_t rows_of(const struct node *nd, const struct tensor *t)
+{
+    return is_batch(nd) ? t->dims[1] : dim_rows(t);
+}
 
 bool dense_gemm(const struct node *nd, struct gemm *gm)
 {
@@ -18,7 +26,7 @@ bool dense_gemm(const struct node *nd, struct gemm *gm)
         gm->b_trans = true;
         gm->act = (int)nd->attr[0];
         gm->alpha = 1;
-    } else if (strcmp(nd->op->info.name, "matmul") == 0) {
+    } else if (is_batch(nd) || strcmp(nd->op->info.name, "matmul") == 0) {
         gm->a_trans = nd->attr[0] != 0;
         gm->b_trans = nd->attr[1] != 0;
         gm->alpha = (float)nd->attr[2];
@@ -26,9 +34,9 @@ bool dense_gemm(const struct node *nd, struct gemm *gm)
         uint32_t groups;
         return conv_gemm(nd, gm, &groups);
     }
-    gm->m = gm->a_trans ? dim_last(a) : dim_rows(a);
-    gm->k = gm->a_trans ? dim_rows(a) : dim_last(a);
-    gm->n = gm->b_trans ? dim_rows(b) : dim_last(b);
+    gm->m = gm->a_trans ? dim_last(a) : rows_of(nd, a);
+    gm->k = gm->a_trans ? rows_of(nd, a) : dim_last(a);
+    gm->n = gm->b_trans ? rows_of(nd, b) : dim_last(b);
     gm->lda = dim_last(a);
     gm->ldb = dim_last(b);
     gm->ldc = gm->ldr = gm->ldp = gm->n;
@@ -39,7 +47,8 @@ bool dense_packs(const struct node *nd, struct dense_pack *out)
 {
     struct gemm gm;
     uint32_t groups = 1;
-    if (!dense_gemm(nd, &gm) || nd->in[1]->root->kind != T_WEIGHT)
+    if (!dense_gemm(nd, &gm) || nd->in[1]->root->kind != T_WEIGHT ||
+        is_batch(nd))
         return false;
     conv_gemm(nd, &gm, &groups);
     *out = (struct dense_pack){ nd->in[1]->root->param,
@@ -206,6 +215,87 @@ static bool is_linear(const struct node *nd)
     return nd->op->run == linear_run;
 }
 
+/* ---- batch_matmul ----------------------------------------------------- */
+
+static mohs_status batch_shape(struct node *nd, struct mohs_error *err)
+{
+    const struct tensor *a = nd->in[0], *b = nd->in[1];
+    const struct tensor *acc = nd->n_in > 2 ? nd->in[2] : NULL;
+    bool at = nd->attr[0] != 0, bt = nd->attr[1] != 0;
+    char s[SHAPE_TEXT], t[SHAPE_TEXT];
+    if (a->n_dims != 3 || b->n_dims != 3 || a->dims[0] != b->dims[0] ||
+        a->dims[at ? 1 : 2] != b->dims[bt ? 2 : 1])
+        return mohs_fail(err, MOHS_E_ARG,
+                         "a %s%s does not fit b %s%s, wanted [n, m, k] and "
+                         "[n, k, l]",
+                         shape_text(a, s), at ? " transposed" : "",
+                         shape_text(b, t), bt ? " transposed" : "");
+    uint32_t dims[] = { a->dims[0], a->dims[at ? 2 : 1], b->dims[bt ? 1 : 2] };
+    RET_IF_ERR(node_out(nd, 0, MOHS_F32, 3, dims, err));
+    if (acc && !same_shape(acc, nd->out[0]))
+        return mohs_fail(err, MOHS_E_ARG, "acc %s, the result is %s",
+                         shape_text(acc, s), shape_text(nd->out[0], t));
+    nd->inplace = 1u << 2;
+    return MOHS_OK;
+}
+
+static mohs_status batch_run(struct graph *g, struct node *nd,
+                             struct mohs_error *err)
+{
+    const struct tensor *a = nd->in[0], *b = nd->in[1];
+    const struct tensor *acc = nd->n_in > 2 ? nd->in[2] : NULL;
+    uint32_t n = a->dims[0];
+    struct gemm gm;
+    dense_gemm(nd, &gm);
+    gm.a = a->buf;
+    gm.b = b->buf;
+    gm.c = nd->out[0]->buf;
+    gm.accumulate = acc && acc->buf == gm.c;
+    gm.residual = acc && !gm.accumulate ? acc->buf : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        RET_IF_ERR(gemm_run(g->c, &gm, err));
+        gm.a_off += a->count / n;
+        gm.b_off += b->count / n;
+        gm.c_off += nd->out[0]->count / n;
+        gm.residual_off = gm.c_off;
+    }
+    return MOHS_OK;
+}
+
+static double batch_flops(const struct node *nd)
+{
+    return gemm_flops(nd) * nd->in[0]->dims[0];
+}
+
+static struct tensor *each(struct graph *g, struct tensor *a, bool at,
+                           struct tensor *b, bool bt, double alpha)
+{
+    return graph_op(g, "batch_matmul", INS(a, b),
+                    ATTRS({ "a_trans", at }, { "b_trans", bt },
+                          { "alpha", alpha }));
+}
+
+static void batch_grad(struct graph *g, struct node *nd, struct tensor *dy,
+                       const bool *need, struct tensor **din)
+{
+    struct tensor *a = nd->in[0], *b = nd->in[1];
+    bool at = nd->attr[0] != 0, bt = nd->attr[1] != 0;
+    double alpha = nd->attr[2];
+    if (need[0])
+        din[0] = at ? each(g, b, bt, dy, true, alpha)
+                    : each(g, dy, false, b, !bt, alpha);
+    if (need[1])
+        din[1] = bt ? each(g, dy, true, a, at, alpha)
+                    : each(g, a, !at, dy, false, alpha);
+    if (need[2])
+        din[2] = dy;
+}
+
+static bool is_batch(const struct node *nd)
+{
+    return nd->op->run == batch_run;
+}
+
 /* ---- patches ---------------------------------------------------------- */
 
 static mohs_status patches_shape(struct node *nd, struct mohs_error *err)
@@ -312,6 +402,12 @@ const struct op ops_dense[] = {
                 "alpha op(a) op(b) + acc; leading dims count as rows", true },
       .shape = matmul_shape, .run = matmul_run, .grad = matmul_grad,
       .flops = gemm_flops, .acc = 2 },
+    { .info = { "batch_matmul", "a, b, acc?",
+                "int a_trans=0(0..1), int b_trans=0(0..1), alpha=1",
+                "matmul sample by sample: a [n, m, k], b [n, k, l] -> [n, m, l]",
+                true },
+      .shape = batch_shape, .run = batch_run, .grad = batch_grad,
+      .flops = batch_flops, .acc = 2 },
     { .info = { "patch_embed", "x, w, b?", "",
                 "non-overlapping patches of x [n, c, h, w] times w [width, c, "
                 "p, p] + b -> [n, (h/p)(w/p), width]",

@@ -173,6 +173,27 @@ static void r_matmul(const struct ref_call *c)
         }
 }
 
+/* Sample i of x [n, rows, cols]. */
+static struct ref_array sample(const struct ref_array *x, size_t i)
+{
+    struct ref_array s = { .n_dims = 2, .n = x->n / x->dims[0] };
+    memcpy(s.dims, x->dims + 1, 2 * sizeof *s.dims);
+    s.v = x->v + i * s.n;
+    return s;
+}
+
+static void r_batch_matmul(const struct ref_call *c)
+{
+    for (size_t i = 0; i < c->in[0].dims[0]; i++) {
+        struct ref_call one = *c;
+        struct ref_array out = sample(c->out, i);
+        one.out = &out;
+        for (uint32_t j = 0; j < c->n_in; j++)
+            one.in[j] = sample(&c->in[j], i);
+        r_matmul(&one);
+    }
+}
+
 static void split(const struct ref_array *x, double *out, size_t p, int join)
 {
     // x: the image's shape; out: patches, or the other way round
@@ -255,6 +276,39 @@ static void r_attention(const struct ref_call *c)
     for (size_t i = 0; i < c->in[0].dims[0]; i++)
         for (size_t h = 0; h < heads; h++)
             attend(c, i, h, heads);
+}
+
+/* rows x w^T + b -> [n, t, w] of a new array. */
+static struct ref_array projected(const struct ref_array *x,
+                                  const struct ref_array *w, const double *b)
+{
+    size_t k = last(x), n = w->dims[0], t = rows(x);
+    struct ref_array y = { .n_dims = 3,
+                           .dims = { x->dims[0], (uint32_t)(t / x->dims[0]),
+                                     (uint32_t)n },
+                           .n = t * n };
+    y.v = calloc(y.n, sizeof *y.v);
+    for (size_t i = 0; i < y.n; i++) {
+        y.v[i] = b ? b[i % n] : 0;
+        for (size_t q = 0; q < k; q++)
+            y.v[i] += x->v[i / n * k + q] * w->v[i % n * k + q];
+    }
+    return y;
+}
+
+static void r_attention_pool(const struct ref_call *c)
+{
+    const struct ref_array *q = &c->in[0], *x = &c->in[1];
+    struct ref_call full = *c;
+    full.n_in = 3;
+    full.in[0].n_dims = 3;
+    full.in[0].dims[1] = 1;
+    full.in[0].dims[2] = q->dims[1];
+    full.in[1] = projected(x, &c->in[2], NULL);
+    full.in[2] = projected(x, &c->in[3], in_v(c, 4));
+    r_attention(&full);
+    free(full.in[1].v);
+    free(full.in[2].v);
 }
 
 /* ---- rows ------------------------------------------------------------- */
@@ -562,10 +616,12 @@ static const struct {
     { "normalize_pixels", r_pixels },
     { "linear", r_linear },
     { "matmul", r_matmul },
+    { "batch_matmul", r_batch_matmul },
     { "patches", r_patches },
     { "unpatches", r_unpatches },
     { "patch_embed", r_patch_embed },
     { "attention", r_attention },
+    { "attention_pool", r_attention_pool },
     { "layer_norm", r_layer_norm },
     { "rms_norm", r_rms_norm },
     { "l2_normalize", r_l2 },

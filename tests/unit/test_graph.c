@@ -569,7 +569,7 @@ START_TEST(ops_md_is_the_table)
             "`tests/unit/test_graph.c` keeps this page equal to the op table; "
             "run it with\n`MOHS_WRITE_DOCS=1` after a change.\n");
     table(&s, false);
-    str_add(&s, "\n## Gradients\n\nNodes that `graph_grad` makes; they have no "
+    str_add(&s, "\n## Gradients\n\nNodes that `graph_grad` makes; most have no "
                 "gradient of their own.\n");
     table(&s, true);
     if (getenv("MOHS_WRITE_DOCS"))

@@ -268,18 +268,39 @@ struct mohs_tensor *net_repeat(struct net *n, struct mohs_tensor *x,
     return net_op(n, "expand", &x, 1, at, 5);
 }
 
-struct mohs_tensor *net_linear(struct net *n, struct mohs_tensor *x,
-                               const struct linear *l)
+static void linear_params(struct net *n, const struct linear *l,
+                          struct mohs_tensor **w, struct mohs_tensor **b)
 {
     char name[NET_NAME];
     float std = l->std > 0 ? l->std : 1 / sqrtf((float)l->in);
-    struct mohs_tensor *w =
-        net_normal(n, part(l->name, "weight", name), std, DIMS(l->out, l->in));
-    struct mohs_tensor *b = NULL;
+    *w = net_normal(n, part(l->name, "weight", name), std, DIMS(l->out, l->in));
+    *b = NULL;
     if (!l->no_bias)
-        b = net_constant(n, part(l->name, "bias", name), 0, DIMS(l->out));
+        *b = net_constant(n, part(l->name, "bias", name), 0, DIMS(l->out));
+}
+
+struct mohs_tensor *net_linear(struct net *n, struct mohs_tensor *x,
+                               const struct linear *l)
+{
+    struct mohs_tensor *w, *b;
+    linear_params(n, l, &w, &b);
     return n->g ? mohs_linear(n->api, n->g, x, w, b, l->residual, l->act)
                 : NULL;
+}
+
+struct mohs_tensor *net_attention_pool(struct net *n, struct mohs_tensor *q,
+                                       struct mohs_tensor *x, const char *key,
+                                       const char *value, uint32_t width,
+                                       uint32_t in, uint32_t heads)
+{
+    struct mohs_tensor *wk, *bk, *wv, *bv;
+    linear_params(n, &(struct linear) { .name = key, .out = width, .in = in },
+                  &wk, &bk);
+    linear_params(n, &(struct linear) { .name = value, .out = width, .in = in },
+                  &wv, &bv);
+    struct mohs_tensor *all[] = { q, x, wk, wv, bv }; // bk moves all scores alike
+    struct mohs_attr at[] = { { "heads", heads } };
+    return net_op(n, "attention_pool", all, 5, at, 1);
 }
 
 struct mohs_tensor *net_norm(struct net *n, struct mohs_tensor *x,

@@ -108,6 +108,12 @@ struct mohs_tensor *net_linear(struct net *n, struct mohs_tensor *x,
                                const struct linear *l);
 struct mohs_tensor *net_norm(struct net *n, struct mohs_tensor *x,
                              const char *name, uint32_t width, double eps);
+/* Attention of one query q [n, width] a sample to tokens x [n, t, in], of
+ * which `key` and `value` are projections as net_linear's -> [n, width]. */
+struct mohs_tensor *net_attention_pool(struct net *n, struct mohs_tensor *q,
+                                       struct mohs_tensor *x, const char *key,
+                                       const char *value, uint32_t width,
+                                       uint32_t in, uint32_t heads);
 /* Patches of pixels as tokens; rows and columns that fill no patch are left
  * out, as a strided convolution does. */
 struct mohs_tensor *net_patches(struct net *n, struct mohs_tensor *pixels,

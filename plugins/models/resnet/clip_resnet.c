@@ -64,12 +64,8 @@ static struct mohs_tensor *pool(const struct clip_resnet *m, struct net *n,
     x = net_add(n, x, net_normal(n, "positional_embedding", 1 / sqrtf((float)w),
                                  DIMS(t + 1, w)));
     struct mohs_tensor *q = project(n, net_token(n, x, 0), "q_proj", w, w);
-    struct mohs_tensor *k = project(n, x, "k_proj", w, w);
-    struct mohs_tensor *v = project(n, x, "v_proj", w, w);
-    x = net_attention(n, net_reshape(n, q, DIMS(rows, 1, w)), k, v, NULL,
-                      m->heads, MOHS_MASK_NONE);
-    return project(n, net_reshape(n, x, DIMS(rows, w)), "c_proj",
-                   m->base.info.embed_dim, w);
+    x = net_attention_pool(n, q, x, "k_proj", "v_proj", w, w, m->heads);
+    return project(n, x, "c_proj", m->base.info.embed_dim, w);
 }
 
 static struct mohs_tensor *walk(const void *model, struct net *n,
