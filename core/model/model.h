@@ -40,6 +40,9 @@ struct hash128 weights_hash(const struct mohs_weights *w);
 const char *weights_path(const struct mohs_weights *w);
 /* JSON text of a part, or NULL. Borrowed. */
 const char *weights_config(const struct mohs_weights *w);
+/* Another configuration than the file's, a JSON object. */
+mohs_status weights_set_config(struct mohs_weights *w, const char *config,
+                               struct mohs_error *err);
 const char *weights_tokenizer(const struct mohs_weights *w);
 const char *weights_preprocessor(const struct mohs_weights *w);
 /* The object at the top of the configuration, or NULL. Borrowed. */

@@ -232,6 +232,18 @@ const char *weights_config(const struct mohs_weights *w)
     return w->config;
 }
 
+mohs_status weights_set_config(struct mohs_weights *w, const char *config,
+                               struct mohs_error *err)
+{
+    json_t *j = NULL;
+    RET_IF_ERR(weights_check_part(config, w->path, "config", &j, err));
+    free(w->config);
+    json_decref(w->config_json);
+    w->config = xstrdup(config);
+    w->config_json = j;
+    return MOHS_OK;
+}
+
 const char *weights_tokenizer(const struct mohs_weights *w)
 {
     return w->tokenizer;

@@ -205,6 +205,21 @@ static bool has_param(const struct trainer *t, const char *name)
     return false;
 }
 
+/* Many configurations leave sizes to the tensors, so a model that starts from a
+ * checkpoint is made from that. One of the other loss has no bias: it gets its
+ * place here, and its value as all do that the checkpoint lacks. */
+static mohs_status open_init(struct trainer *t, const char *config,
+                             struct mohs_error *err)
+{
+    uint32_t one = 1, dims[MOHS_DIMS_MAX];
+    RET_IF_ERR(weights_open(t->o->init, &t->init, err));
+    RET_IF_ERR(weights_set_config(t->init, config, err));
+    if (t->o->loss != TRAIN_SIGMOID ||
+        weights_api.shape(t->init, "logit_bias", dims) >= 0)
+        return MOHS_OK;
+    return weights_put(t->init, "logit_bias", 1, &one, &(float) { 0 }, err);
+}
+
 static mohs_status create_model(struct trainer *t, struct mohs_error *err)
 {
     const struct train_options *o = t->o;
@@ -212,13 +227,15 @@ static mohs_status create_model(struct trainer *t, struct mohs_error *err)
     if (!text)
         return MOHS_E_ARG;
     mohs_status st = weights_new(text, o->tokenizer, o->preprocessor, &t->weights, err);
+    if (st >= 0 && o->init)
+        st = open_init(t, text, err);
     free(text);
     RET_IF_ERR(st);
     RET_IF_ERR(registry_find(t->registry, MOHS_KIND_MODEL, o->model, &t->item, err));
     t->s.ops = t->item->item->ops;
     t->item_params = item_params_new(t->item);
-    st = t->s.ops->create(registry_host(t->registry), t->item_params, t->weights,
-                          &t->s.model, err);
+    st = t->s.ops->create(registry_host(t->registry), t->item_params,
+                          o->init ? t->init : t->weights, &t->s.model, err);
     scratch_reset();
     if (st < 0)
         t->s.model = NULL;
@@ -517,6 +534,7 @@ static void close_all(struct trainer *t)
         t->s.ops->destroy(t->s.model);
     if (t->item_params)
         item_params_free(t->item, t->item_params);
+    weights_close(t->init);
     weights_close(t->weights);
     curve_free(&t->curve);
 }

@@ -22,6 +22,7 @@ struct trainer {
     const struct item *item;
     void *item_params;
     struct mohs_weights *weights; /* configuration, names, and values in memory */
+    struct mohs_weights *init; /* of the checkpoint that it starts from, or NULL */
     struct tokenizer *tokenizer;
     struct preprocess pre;
     struct pool *pool;

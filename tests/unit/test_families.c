@@ -167,11 +167,12 @@ static mohs_status upload(void *user, const struct mohs_weight_spec *s,
     return st;
 }
 
-static void model_open(struct model *m, const char *file, const char *plugin)
+/* Takes w. */
+static void model_of(struct model *m, struct mohs_weights *w, const char *plugin)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
     memset(m, 0, sizeof *m);
-    m->w = open_golden(file);
+    m->w = w;
     const struct item *it = surest(m->w);
     ck_assert_str_eq(it->item->id, plugin);
     m->ops = it->item->ops;
@@ -180,6 +181,11 @@ static void model_open(struct model *m, const char *file, const char *plugin)
     m->info = m->ops->info(m->self);
     m->p = params_new(m->dev);
     ok(m->ops->describe(m->self, upload, m, &e), &e);
+}
+
+static void model_open(struct model *m, const char *file, const char *plugin)
+{
+    model_of(m, open_golden(file), plugin);
 }
 
 static void model_close(struct model *m)
@@ -300,6 +306,63 @@ START_TEST(test_taps)
         bool image = !strncmp(*t, "image.", 6);
         compare(&m, image ? MOHS_TOWER_IMAGE : MOHS_TOWER_TEXT, *t);
     }
+    model_close(&m);
+}
+END_TEST
+
+/* ---- as mohs writes it ---- */
+
+struct copying {
+    const struct mohs_weights *from;
+    struct mohs_weights *to;
+};
+
+static mohs_status copy_param(void *user, const struct mohs_weight_spec *s,
+                              struct mohs_error *err)
+{
+    struct copying *c = user;
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < s->n_dims; i++)
+        n *= s->dims[i];
+    float *x = xcalloc((size_t)n, sizeof *x);
+    mohs_status st = weights_read_param(c->from, s, x, err);
+    if (st >= 0)
+        st = weights_put(c->to, s->name, s->n_dims, s->dims, x, err);
+    free(x);
+    return st;
+}
+
+/* Under the plugin's own names, with the configuration that it came with, as
+ * training saves it: the same plugin reads it, and it is the same model. */
+START_TEST(test_own_names)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct model m;
+    struct copying c = { 0 };
+    const char *name;
+    model_open(&m, golden[_i].file, golden[_i].plugin);
+    if (!(m.info->towers & MOHS_TOWER_TEXT)) { // it is not trained
+        model_close(&m);
+        return;
+    }
+    c.from = m.w;
+    ok(weights_new(weights_config(m.w), NULL, NULL, &c.to, &e), &e);
+    ok(m.ops->describe(m.self, copy_param, &c, &e), &e);
+    for (uint32_t i = 0; (name = weights_api.name(m.w, i)); i++) {
+        uint32_t dims[MOHS_DIMS_MAX];
+        uint64_t n;
+        if (strncmp(name, "case.", 5))
+            continue;
+        float *x = take(m.w, name + 5, false, dims, &n);
+        ok(weights_put(c.to, name, (uint32_t)weights_api.shape(m.w, name, dims), dims, x, &e),
+           &e);
+        free(x);
+    }
+    model_close(&m);
+    model_of(&m, c.to, golden[_i].plugin);
+    for (uint32_t t = MOHS_TOWER_IMAGE; t <= MOHS_TOWER_TEXT; t <<= 1)
+        if (m.info->towers & t)
+            compare(&m, t, NULL);
     model_close(&m);
 }
 END_TEST
@@ -602,6 +665,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_golden, 0, N);
     tcase_add_loop_test(t, test_taps, 0, N);
+    tcase_add_loop_test(t, test_own_names, 0, N);
     tcase_add_loop_test(t, test_misfit, 0, N);
     tcase_add_loop_test(t, test_stray, 0, sizeof stray / sizeof *stray);
     tcase_add_loop_test(t, test_pairs, 0, sizeof pair_golden / sizeof *pair_golden);

@@ -459,6 +459,72 @@ START_TEST(statistics_stay)
 }
 END_TEST
 
+/* ---- open_clip's configurations ---- */
+
+#define OPEN_CLIP(vision)                                                        \
+    "{\"model_cfg\":{\"embed_dim\":8,\"vision_cfg\":{\"image_size\":32," vision      \
+    "},\"text_cfg\":{\"context_length\":12,\"vocab_size\":514,\"width\":16,"        \
+    "\"heads\":2,\"layers\":1}}}"
+#define OURS(id, vision)                                                         \
+    "{\"model_type\":\"" id "\",\"projection_dim\":8,\"vision_config\":{"          \
+    "\"image_size\":32,\"projection_dim\":8," vision "},\"text_config\":{"         \
+    "\"hidden_size\":16,\"intermediate_size\":64,\"num_hidden_layers\":1,"         \
+    "\"num_attention_heads\":2,\"max_position_embeddings\":12,"                  \
+    "\"vocab_size\":514}}"
+
+static const struct {
+    const char *model, *ours, *open_clip;
+} published[] = {
+    { "clip_convnext",
+      OURS("clip_convnext", "\"depths\":[1,1,1,1],\"hidden_sizes\":[8,8,16,16]"),
+      OPEN_CLIP("\"timm_model_name\":\"convnext_base\",\"timm_proj\":\"linear\"") },
+    { "clip",
+      OURS("clip", "\"hidden_size\":16,\"intermediate_size\":64,"
+                   "\"num_hidden_layers\":1,\"num_attention_heads\":2,"
+                   "\"patch_size\":8,\"hidden_act\":\"gelu\""),
+      OPEN_CLIP("\"width\":16,\"layers\":1,\"patch_size\":8,\"head_width\":8") },
+};
+
+static int32_t sure_of(const char *model, const struct mohs_weights *w)
+{
+    const struct item *it;
+    OK(registry_find(t.registry, MOHS_KIND_MODEL, model, &it, &err));
+    const struct mohs_model_ops *ops = it->item->ops;
+    return ops->probe(registry_host(t.registry), w);
+}
+
+/* Trained on from a file with open_clip's configuration, which leaves sizes to
+ * the tensors, then from what that wrote: each goes on where the other was. */
+START_TEST(goes_on_from_its_own)
+{
+    struct mohs_weights *w;
+    double first = 0;
+    const char *id = published[_i].model, *cfg = published[_i].open_clip;
+    const char *file[] = { tiny_init_of(&t, id, published[_i].ours), "a.safetensors",
+                           "b.safetensors" };
+    t.o.model = id;
+    t.o.preprocessor = "{\"size\":{\"shortest_edge\":32},\"crop_size\":32}";
+    t.o.init = file[0];
+    t.o.config = cfg;
+    t.o.lr = 0.003f;
+    t.o.batch = 24;
+    for (int k = 1; k < 3; k++) {
+        struct train_result r = tiny_train(&t, file[k]);
+        double loss = number_at(r.curve, "loss", 0);
+        ck_assert_msg(isfinite(loss) && (k == 1 || loss < first - 0.1), "loss %g to %g",
+                      first, loss);
+        first = loss;
+        free(r.curve);
+        OK(weights_open(t.o.out, &w, &err));
+        ck_assert_str_eq(weights_config(w), cfg);
+        ck_assert_int_ge(sure_of(id, w), 50);
+        weights_close(w);
+        t.o.init = tiny_path(&t, file[k]);
+        t.o.seed++;
+    }
+}
+END_TEST
+
 /* ---- numbers that are not finite ---- */
 
 START_TEST(nan_is_named)
@@ -587,6 +653,7 @@ int main(void)
     tcase_add_test(c, stored);
     tcase_add_test(c, scale_is_clamped);
     tcase_add_test(c, statistics_stay);
+    tcase_add_loop_test(c, goes_on_from_its_own, 0, sizeof published / sizeof *published);
     tcase_add_loop_test(c, nan_is_named, 0, 2);
     tcase_add_test(c, divergence);
     tcase_add_loop_test(c, bad_options, 0, 20);

@@ -145,11 +145,15 @@ void blip_read(struct config *c, void *model, uint32_t *blocks,
 {
     struct blip *m = model;
     struct mohs_model_info *i = &m->base.info;
-    m->original = has_tensor(c, "visual_encoder.blocks.0.attn.qkv.weight");
-    if (m->original)
+    const char *type = "";
+    c->api->config_string(c->w, "model_type", &type);
+    if (has_tensor(c, "visual_encoder.blocks.0.attn.qkv.weight"))
         m->base.map = c->map = original;
     else if (has_tensor(c, IMAGE_BLOCKS "0.self_attn.qkv.weight"))
         m->base.map = c->map = transformers;
+    // it has no configuration, nor has what training makes of it
+    m->original = m->base.map == original ||
+                  (!m->base.map && !*type && c->api->name(c->w, 0));
     // no token sees what comes after the end, so padding may be cut
     i->flags = MOHS_MODEL_CAUSAL_TEXT;
     i->towers = MOHS_TOWER_IMAGE | MOHS_TOWER_TEXT;

@@ -65,7 +65,9 @@ int32_t clip_probe(const struct config *c)
                    ? 90 : 40;
     if (*type)
         return file_has(c, "visual.conv1.weight") ? 0 : 90;
-    return file_has(c, IMAGE "pre_layrnorm.weight") ? 50 : 0;
+    // SigLIP has no class token, BLIP another text tower
+    return file_has(c, IMAGE "pre_layrnorm.weight") ||
+                   (file_has(c, CLASS) && file_has(c, TOKENS)) ? 50 : 0;
 }
 
 /* A tower is there when its first tensor is; without any tensors both are, to
@@ -223,6 +225,13 @@ static void tower_heads(struct config *c, struct tower *t, int text)
     t->heads = heads;
 }
 
+/* open_clip's configuration beside tensors, also under the names that training
+ * writes. */
+static int as_open_clip(const struct config *c, const struct clip *m)
+{
+    return m->map || (has_model_cfg(c) && !has_hf_config(c) && c->api->name(c->w, 0));
+}
+
 static void openai_tower(struct config *c, struct tower *t, int text,
                          const char *act)
 {
@@ -308,10 +317,10 @@ static void openai_read(struct config *c, struct clip *m)
         m->text_mask = config_number(c, "no_causal_mask", 0, 0, 1) > 0
                            ? MOHS_MASK_NONE : MOHS_MASK_CAUSAL;
     }
-    // stored [width, dim]
+    // stored [width, dim] under the published names
     i->embed_dim = tensor_dim(c, i->towers & MOHS_TOWER_IMAGE
                                      ? "visual_projection.weight"
-                                     : "text_projection.weight", 1, 1);
+                                     : "text_projection.weight", m->map ? 1 : 0, 1);
 }
 
 /* ---- both -------------------------------------------------------------- */
@@ -336,18 +345,19 @@ void clip_read(struct config *c, const struct clip_params *p, struct clip *m)
     double sigmoid = 0;
     c->map = m->map = find_names(c);
     i->towers = find_towers(c);
-    if (m->map)
+    int open_clip = as_open_clip(c, m);
+    if (open_clip)
         openai_read(c, m);
     else
         hf_read(c, m);
     if (p)
         override(c, p, m);
-    c->section = m->map ? "model_cfg.vision_cfg" : "vision_config";
+    c->section = open_clip ? "model_cfg.vision_cfg" : "vision_config";
     if (i->towers & MOHS_TOWER_IMAGE)
-        tower_check(c, &m->image, m->map ? "heads" : "num_attention_heads");
-    c->section = m->map ? "model_cfg.text_cfg" : "text_config";
+        tower_check(c, &m->image, open_clip ? "heads" : "num_attention_heads");
+    c->section = open_clip ? "model_cfg.text_cfg" : "text_config";
     if (i->towers & MOHS_TOWER_TEXT)
-        tower_check(c, &m->text, m->map ? "heads" : "num_attention_heads");
+        tower_check(c, &m->text, open_clip ? "heads" : "num_attention_heads");
     if (c->st >= 0 && m->patch)
         m->positions = (i->image_height / m->patch) *
                            (i->image_width / m->patch) + 1;
