@@ -9,8 +9,8 @@ core_libdata_la_SOURCES = %D%/data.h %D%/dataset.h %D%/json_pull.h %D%/scenes.h 
 	%D%/scenes_draw.c %D%/scenes_objects.c %D%/scenes_text.c %D%/scenes_words.c \
 	%D%/tar.c %D%/tar_index.c %D%/tar_index.h %D%/webdataset.c
 core_libdata_la_CPPFLAGS = $(AM_CPPFLAGS) $(FREETYPE_CFLAGS) $(ZLIB_CFLAGS) \
-	$(ZSTD_CFLAGS)
+	$(ZSTD_CFLAGS) $(LZ4_CFLAGS) $(BROTLI_CFLAGS)
 core_libdata_la_LIBADD = $(JANSSON_LIBS) $(FREETYPE_LIBS) $(SNAPPY_LIBS) \
-	$(ZLIB_LIBS) $(ZSTD_LIBS)
+	$(ZLIB_LIBS) $(ZSTD_LIBS) $(LZ4_LIBS) $(BROTLI_LIBS)
 core_libdata_la_SOURCES += %D%/class_list.c %D%/class_list.h %D%/class_notes.c \
 	%D%/data_factors.c %D%/prompts.c %D%/prompts.h

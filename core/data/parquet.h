@@ -2,8 +2,8 @@
 /*
  * What of Apache Parquet is needed for pictures, captions and labels: columns
  * of bytes and integers, plain or dictionary encoded, optional and in lists of
- * one level, data pages of both versions; uncompressed, snappy, gzip, zstd.
- * Pages are read one at a time. Format: apache/parquet-format 2.10.
+ * one level, data pages of both versions; uncompressed, snappy, gzip, brotli,
+ * LZ4 (of both kinds), zstd. Pages are read one at a time. Format: apache/parquet-format 2.10.
  */
 #ifndef CORE_PARQUET_H
 #define CORE_PARQUET_H

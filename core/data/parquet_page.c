@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <brotli/decode.h>
+#include <lz4.h>
 #include <snappy-c.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -19,7 +21,7 @@ enum {
 };
 enum { DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2 };
 enum { PLAIN = 0, PLAIN_DICTIONARY = 2, RLE = 3, RLE_DICTIONARY = 8 };
-enum { UNCOMPRESSED, SNAPPY, GZIP, ZSTD = 6 };
+enum { UNCOMPRESSED, SNAPPY, GZIP, BROTLI = 4, LZ4, ZSTD, LZ4_RAW };
 
 MOHS_PRINTF(4, 5)
 static mohs_status bad(const struct parquet *p, size_t leaf, struct mohs_error *err,
@@ -166,11 +168,52 @@ static bool gunzip(const char *in, size_t n, char *out, size_t n_out)
     return r == Z_STREAM_END && z.total_out == n_out;
 }
 
+static bool unbrotli(const char *in, size_t n, char *out, size_t n_out)
+{
+    size_t have = n_out;
+    return BrotliDecoderDecompress(n, (const uint8_t *)in, &have, (uint8_t *)out) ==
+               BROTLI_DECODER_RESULT_SUCCESS &&
+           have == n_out;
+}
+
+static bool unlz4(const char *in, size_t n, char *out, size_t n_out)
+{
+    return LZ4_decompress_safe(in, out, (int)n, (int)n_out) == (int)n_out;
+}
+
+static bool big_endian(const char *in, size_t n, size_t *at, size_t *out)
+{
+    const uint8_t *p = (const uint8_t *)in + *at;
+    if (n - *at < 4)
+        return false;
+    *out = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+    *at += 4;
+    return true;
+}
+
+/* Hadoop's way, which "LZ4" meant: the size of a block, then the parts that make
+ * it, each behind its own size. */
+static bool unhadoop(const char *in, size_t n, char *out, size_t n_out)
+{
+    size_t at = 0, made = 0, block, part;
+    while (at < n) {
+        if (!big_endian(in, n, &at, &block) || block > n_out - made)
+            return false;
+        for (size_t end = made + block; made < end; at += part) {
+            if (!big_endian(in, n, &at, &part) || part > n - at)
+                return false;
+            int k = LZ4_decompress_safe(in + at, out + made, (int)part, (int)(end - made));
+            if (k <= 0)
+                return false;
+            made += (size_t)k;
+        }
+    }
+    return made == n_out;
+}
+
 mohs_status parquet_unpack(const struct parquet *p, int32_t codec, const char *in, size_t n,
                            char *out, size_t n_out, struct mohs_error *err)
 {
-    static const char *const name[] = { "none", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4",
-                                        "ZSTD", "LZ4_RAW" };
     size_t have = n_out;
     bool good;
     switch (codec) {
@@ -184,11 +227,17 @@ mohs_status parquet_unpack(const struct parquet *p, int32_t codec, const char *i
                snappy_uncompress(in, n, out, &have) == SNAPPY_OK;
         break;
     case GZIP: good = gunzip(in, n, out, n_out); break;
+    case BROTLI: good = unbrotli(in, n, out, n_out); break;
+    case LZ4: // some writers meant a plain block
+        good = unhadoop(in, n, out, n_out) || unlz4(in, n, out, n_out);
+        break;
+    case LZ4_RAW: good = unlz4(in, n, out, n_out); break;
     case ZSTD: good = ZSTD_decompress(out, n_out, in, n) == n_out; break;
     default:
         return mohs_fail(err, MOHS_E_UNSUPPORTED,
-                         "%s: compressed with %s; what is read is none, SNAPPY, GZIP, ZSTD",
-                         p->path, codec >= 0 && codec < 8 ? name[codec] : "something unknown");
+                         "%s: compressed with %s; what is read is none, SNAPPY, GZIP, BROTLI, "
+                         "LZ4, ZSTD, LZ4_RAW",
+                         p->path, codec == 3 ? "LZO" : "something unknown");
     }
     if (!good)
         return mohs_fail(err, MOHS_E_FORMAT, "%s: a page does not decompress to its %zu bytes",

@@ -122,7 +122,8 @@ def parquet():
             ("required", pa.table([plain, text, label], schema=pa.schema(
                 [pa.field("image", pa.binary(), False), pa.field("text", pa.string(), False),
                  pa.field("cls", pa.int64(), False)])), dict(small, compression="snappy")),
-            ("lz4", noted.slice(0, 1), {"compression": "lz4"}),
+            ("lz4", noted, dict(small, compression="lz4")),  # LZ4_RAW
+            ("brotli", noted, dict(small, compression="brotli", data_page_version="2.0")),
             ("delta", noted.slice(0, 1), {"use_dictionary": False, "column_encoding": {
                 "label": "DELTA_BINARY_PACKED"}}),
             ("null", pa.table({"image": pa.array([{"bytes": picture(0)}, None])}), {})):
