@@ -14,7 +14,7 @@
 #include "eval/pairs.h"
 
 enum { CHUNK_BYTES = 64 << 20, CHUNK_MAX = 64 };
-static const double KEEP_EVERY_S = 5;
+static const double KEEP_EVERY_S = 2;
 
 /* ---- what a metric needs ---- */
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Re-ranking by a matching head end to end: the values that transformers gives
-# (golden/rerank.py), the same in pieces and from the cache, the plan,
+# (golden/rerank.py), the same in pieces, from the cache and killed, the plan,
 # corruptions, and what is refused. Needs no fonts.
 set -eu
 # shellcheck source=tests/recipes/common.sh
@@ -95,6 +95,43 @@ for c in gaussian_noise homoglyph; do
 	cmp -s corrupted.txt again.txt || die "$c: $(cat corrupted.txt again.txt)"
 done
 echo "ok: under corruptions"
+
+# ---- kill -9: pairs that were scored are not scored again ----
+ls "$golden/images" | awk 'BEGIN { print "filepath,title" }
+	{ image[NR] = $0 }
+	END { for (k = 0; k < 1200; k++) printf "%s,red dog %d on tree %d\n",
+		image[k % NR + 1], k, k * 7 % 90 }' >many.csv
+cat >many.lua <<'LUA'
+local mohs = require "mohs"
+local a = mohs.args { golden = "" }
+local data = mohs.data.csv { file = "many.csv", images = a.golden .. "/images" }
+mohs.cell { model = mohs.model { weights = a.golden .. "/rerank" }, data = data,
+            metric = mohs.metric("retrieval", { rerank = 1200 }) }
+mohs.run()
+LUA
+run whole.db many.lua --no-cache
+n=0 killed_at=0
+MOHS_CACHE_DIR=$work/killed
+while [ $n -lt 3 ]; do
+	"$mohs" -q run many.lua --results parts.db --bootstrap 20 golden="$golden" \
+		--micro-batch 1 2>killed.err &
+	pid=$!
+	# rows of pairs beyond those of pictures and texts
+	while kill -0 $pid 2>/dev/null && have=$(rows) &&
+		[ "${have:-0}" -lt $((killed_at + 1500)) ]; do sleep 0.05; done
+	kill -KILL $pid 2>/dev/null || break # it was through before
+	wait $pid 2>/dev/null || true
+	killed_at=$(rows)
+	n=$((n + 1))
+done
+[ $n -gt 0 ] || die "through before it was killed: $(cat killed.err)"
+wait
+"$mohs" run many.lua --results parts.db --bootstrap 20 golden="$golden" >/dev/null 2>parts.err ||
+	die "killed, then: $(cat parts.err)"
+equal whole.db parts.db "a killed re-ranking differs"
+[ "$(rows)" -gt "$killed_at" ] || die "not in the middle: $killed_at of $(rows) rows"
+MOHS_CACHE_DIR=$work/cache
+echo "ok: killed $n times with $killed_at rows kept of $(MOHS_CACHE_DIR=$work/killed rows)"
 
 # the snippet of the documentation, on these files
 mkdir doc
