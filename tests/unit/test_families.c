@@ -643,6 +643,20 @@ START_TEST(test_silent)
 }
 END_TEST
 
+/* NaFlex takes pictures of any shape: said at once, not by a tensor. */
+START_TEST(test_naflex)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w;
+    void *self = NULL;
+    ok(weights_new("{\"model_type\": \"siglip2\"}", NULL, NULL, &w, &e), &e);
+    const struct mohs_model_ops *ops = surest(w)->item->ops;
+    ck_assert_int_eq(ops->create(registry_host(reg), NULL, w, &self, &e), MOHS_E_FORMAT);
+    ck_assert_msg(strstr(e.text, "siglip2, NaFlex") != NULL, "%s", e.text);
+    weights_close(w);
+}
+END_TEST
+
 static bool no_device(void)
 {
     struct device_report *d = NULL;
@@ -670,6 +684,7 @@ int main(void)
     tcase_add_loop_test(t, test_stray, 0, sizeof stray / sizeof *stray);
     tcase_add_loop_test(t, test_pairs, 0, sizeof pair_golden / sizeof *pair_golden);
     tcase_add_test(t, test_no_head);
+    tcase_add_test(t, test_naflex);
     tcase_add_loop_test(t, test_silent, 0, sizeof silent / sizeof *silent);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -325,8 +325,8 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
     if (!c.api)
         return 0;
     c.api->config_string(w, "model_type", &type);
-    if (!strcmp(type, "siglip"))
-        return 90;
+    if (!strcmp(type, "siglip") || !strcmp(type, "siglip2"))
+        return 90; // the latter to say what is wrong with it
     if (*type)
         return 0;
     if (has_tensor(&c, "visual.trunk.attn_pool.latent") &&
@@ -339,6 +339,14 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
                      uint32_t *text_blocks)
 {
     struct siglip *m = model;
+    const char *type = "";
+    c->api->config_string(c->w, "model_type", &type);
+    if (!strcmp(type, "siglip2")) {
+        config_fail(c, "model_type", "is siglip2, NaFlex: it takes pictures of "
+                                     "any shape, what is read is SigLIP 2 at a "
+                                     "fixed resolution");
+        return;
+    }
     m->base.map = c->map = find_names(c);
     struct source s = find_source(c);
     read_image(c, &s, m);
