@@ -199,6 +199,7 @@ mohs_status tiny_take(void *user, const struct mohs_weight_spec *s,
     if (!t.count || t.count > 1 << 24)
         return mohs_fail(err, MOHS_E_PLUGIN, "describe: %s has %llu elements",
                          s->name, (unsigned long long)t.count);
+    t.fixed = MOHS_HAS(struct mohs_weight_spec, s, fixed);
     t.name = xstrdup(s->name);
     t.data = xcalloc((size_t)t.count, sizeof *t.data);
     for (uint64_t i = 0; i < t.count; i++)

@@ -17,6 +17,7 @@ enum { TINY_IMAGE = 64, TINY_CONTEXT = 8, TINY_VOCAB = 40 };
 struct tiny_tensor {
     char *name;
     uint32_t n_dims, dims[MOHS_DIMS_MAX];
+    bool fixed; /* gradients do not move it */
     uint64_t count;
     float *data;
 };

@@ -293,12 +293,15 @@ struct mohs_tensor *net_attention_pool(struct net *n, struct mohs_tensor *q,
                                        const char *value, uint32_t width,
                                        uint32_t in, uint32_t heads)
 {
-    struct mohs_tensor *wk, *bk, *wv, *bv;
-    linear_params(n, &(struct linear) { .name = key, .out = width, .in = in },
-                  &wk, &bk);
+    struct mohs_tensor *wk, *none, *wv, *bv;
+    char name[NET_NAME];
+    linear_params(n, &(struct linear) { .name = key, .out = width, .in = in,
+                                        .no_bias = 1 }, &wk, &none);
+    // it moves all scores alike, so that nothing moves it
+    net_fixed(n, part(key, "bias", name), 0, DIMS(width));
     linear_params(n, &(struct linear) { .name = value, .out = width, .in = in },
                   &wv, &bv);
-    struct mohs_tensor *all[] = { q, x, wk, wv, bv }; // bk moves all scores alike
+    struct mohs_tensor *all[] = { q, x, wk, wv, bv };
     struct mohs_attr at[] = { { "heads", heads } };
     return net_op(n, "attention_pool", all, 5, at, 1);
 }
