@@ -90,10 +90,11 @@ extern struct compute *(*compute_of_host)(const struct mohs_host *host);
 /*
  * Weights of a convolution, read as op(B) [taps * c, n]: the value for tap t,
  * channel q and column j lies at j * step_n + q * step_c + t of B, or with
- * flip at .. + (taps - 1 - t). taps 0: B is a plain matrix.
+ * flip at .. + (taps - 1 - t). taps 0: B is a plain matrix. winograd: what
+ * gemm_winograd() said of the convolution.
  */
 struct gemm_taps {
-    uint32_t taps, c, step_n, step_c, flip;
+    uint32_t taps, c, step_n, step_c, flip, winograd;
 };
 
 /*
@@ -132,6 +133,13 @@ struct gemm {
 };
 mohs_status gemm_run(struct compute *c, const struct gemm *g,
                      struct mohs_error *err);
+/* Whether a convolution can be, and is faster, computed by Winograd's F(2x2,
+ * 3x3) on this device: 3 x 3 taps, stride 1, enough channels on both sides.
+ * Depends on channels alone, so on no size of pictures or batch. Largest
+ * rounding error some 4 x that of adding the taps one by one. */
+bool gemm_winograd(struct compute *c, const struct gemm *g);
+/* Rows k of the packed form of op(B): more than g->k for Winograd. */
+uint32_t gemm_packed_k(const struct gemm *g);
 /* Bytes of the packed form of op(B) [k,n] on this device; 0 when the device
  * does not pack. */
 size_t gemm_packed_bytes(struct compute *c, uint32_t n, uint32_t k);

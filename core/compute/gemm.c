@@ -3,7 +3,8 @@
  * Matrix products, and convolutions, which are products with a gathered A:
  * checks the description, chooses the kernel for the
  * device, packs B where that kernel wants it. MOHS_GEMM names a form: cpu16
- * (wide vectors), cpu8 (half as wide), tiled (local memory).
+ * (wide vectors), cpu8 (half as wide), tiled (local memory). MOHS_WINOGRAD=0
+ * computes all convolutions directly.
  */
 #include "config.h"
 
@@ -16,8 +17,11 @@ enum { F_BIAS = 1, F_RESIDUAL = 2, F_PRE = 4, F_ACCUMULATE = 8, F_SCALE = 16,
        F_FIRST = 32 };
 enum { TILED_SIDE = 16, TILED_TILE = 64, PACK_CHUNK = 256 };
 /* Largest tile of one work-item, and how many work-items each compute unit
- * should get for balance. */
-enum { TILE_ROWS = 96, TILE_COLS = 512, ITEMS_PER_UNIT = 12 };
+ * should get at least for balance. */
+enum { TILE_ROWS = 96, TILE_COLS = 512, ITEMS_PER_UNIT = 4 };
+/* Likewise of Winograd, where a row is a tile; channels at a time, and how
+ * many there must be on either side. */
+enum { WINO_ROWS = 24, WINO_COLS = 128, WINO_CHUNK = 128, WINO_CHANNELS = 32 };
 
 /* ---- what suits the device ---- */
 
@@ -61,9 +65,23 @@ size_t gemm_packed_bytes(struct compute *c, uint32_t n, uint32_t k)
            sizeof(float);
 }
 
+bool gemm_winograd(struct compute *c, const struct gemm *g)
+{
+    const struct gemm_conv *v = &g->conv;
+    const char *want = getenv("MOHS_WINOGRAD");
+    return form_of(c)->packs && !(want && !strcmp(want, "0")) && v->kh == 3 &&
+           v->kw == 3 && v->stride == 1 && v->up == 1 && v->taps.c % 16 == 0 &&
+           v->taps.c >= WINO_CHANNELS && g->n >= WINO_CHANNELS;
+}
+
+uint32_t gemm_packed_k(const struct gemm *g)
+{
+    return g->conv.taps.winograd ? 16 * g->conv.taps.c : g->k;
+}
+
 size_t gemm_scratch_bytes(struct compute *c, const struct gemm *g)
 {
-    return g->b_packed ? 0 : gemm_packed_bytes(c, g->n, g->k);
+    return g->b_packed ? 0 : gemm_packed_bytes(c, g->n, gemm_packed_k(g));
 }
 
 /* ---- checks ---- */
@@ -103,7 +121,8 @@ static mohs_status check_taps(const struct gemm_taps *t,
 }
 
 /* The pictures and weights of a convolution. */
-static mohs_status check_conv(const struct gemm *g, struct mohs_error *err)
+static mohs_status check_conv(struct compute *c, const struct gemm *g,
+                              struct mohs_error *err)
 {
     const struct gemm_conv *v = &g->conv;
     uint64_t plane = (uint64_t)v->oh * v->ow;
@@ -113,6 +132,9 @@ static mohs_status check_conv(const struct gemm *g, struct mohs_error *err)
                          "gemm: a convolution of %u x %u taps, %u channels and "
                          "%u x %u results is no product of %u x %u",
                          v->kh, v->kw, v->taps.c, v->oh, v->ow, g->m, g->k);
+    if (v->taps.winograd && !gemm_winograd(c, g))
+        return mohs_fail(err, MOHS_E_ARG,
+                         "gemm: a convolution that is none for Winograd");
     RET_IF_ERR(check_operand("a", g->a, g->a_off, g->m / plane * v->h * v->w,
                              v->taps.c, g->lda, err));
     return g->b_packed ? MOHS_OK
@@ -124,7 +146,7 @@ static mohs_status check(struct compute *c, const struct gemm *g,
 {
     uint32_t m = g->m, n = g->n, k = g->k;
     if (is_conv(g)) {
-        RET_IF_ERR(check_conv(g, err));
+        RET_IF_ERR(check_conv(c, g, err));
     } else {
         RET_IF_ERR(check_operand("a", g->a, g->a_off, g->a_trans ? k : m,
                                  g->a_trans ? m : k, g->lda, err));
@@ -134,7 +156,8 @@ static mohs_status check(struct compute *c, const struct gemm *g,
     }
     if (g->b_packed)
         RET_IF_ERR(check_operand("packed b", g->b_packed, g->b_packed_off, 1,
-                                 gemm_packed_bytes(c, n, k) / sizeof(float),
+                                 gemm_packed_bytes(c, n, gemm_packed_k(g)) /
+                                     sizeof(float),
                                  UINT32_MAX, err));
     RET_IF_ERR(check_operand("c", g->c, g->c_off, m, n, g->ldc, err));
     if (g->scale)
@@ -237,50 +260,76 @@ static mohs_status run_tiled(struct compute *c, const struct gemm *g,
     return kernel_run(c, p, "gemm_tiled", 2, global, NULL, l.a, l.n, err);
 }
 
-/* Strips and panels per work-item: large and square tiles reuse more of what
- * they load, many tiles balance better. */
-static void choose_tile(const struct compute *c, const struct gemm_form *f,
-                        uint32_t strips, uint32_t panels, uint32_t *rb,
-                        uint32_t *np)
+/* How many work-items share the strips and the panels, each at most rb and np
+ * of them: large and square tiles reuse more of what they load, many balance
+ * better, and as many for every unit, since a driver may hand out halves. */
+static void choose_items(const struct compute *c, const struct gemm_form *f,
+                         uint32_t strips, uint32_t panels, uint32_t rb,
+                         uint32_t np, size_t items[2])
 {
-    uint64_t units = c->info.units, want = units > 1 ? units * ITEMS_PER_UNIT : 1;
-    uint32_t groups = ceil_div(panels, TILE_COLS / 16 / f->nv);
-    *rb = TILE_ROWS / f->mr < strips ? TILE_ROWS / f->mr : strips;
-    *np = ceil_div(panels, groups ? groups : 1);
-    while (*rb * *np > 1 &&
-           (uint64_t)ceil_div(strips, *rb) * ceil_div(panels, *np) < want)
-        if (*np > 1 && (*rb == 1 || *np * f->nv * 16 >= *rb * f->mr))
-            --*np;
+    uint32_t units = c->info.units ? c->info.units : 1;
+    uint64_t want = units > 1 ? (uint64_t)units * ITEMS_PER_UNIT : 1;
+    uint64_t r = ceil_div(strips, rb), p = ceil_div(panels, np);
+    while (r * p < want && (r < strips || p < panels)) {
+        uint64_t high = strips * f->mr * p, wide = panels * f->nv * 16 * r;
+        if (p < panels && (r == strips || wide >= high))
+            p++;
         else
-            --*rb;
+            r++;
+    }
+    for (uint64_t more = r; more <= r + r / 4 + 1 && more <= strips; more++)
+        if (more * p % units == 0) {
+            r = more;
+            break;
+        }
+    items[0] = r;
+    items[1] = p;
+}
+
+/* rows: of the product, or tiles of Winograd. */
+static mohs_status run_form(struct compute *c, const struct gemm_form *f,
+                            const struct gemm *g, const char *kernel,
+                            const char *more, uint32_t rows, uint32_t rb,
+                            uint32_t np, struct mohs_buffer *packed,
+                            size_t packed_off, struct mohs_error *err)
+{
+    struct mohs_program *p;
+    struct arg_list l = { .n = 0 };
+    char options[64];
+    snprintf(options, sizeof options, "-DMR=%u -DNV=%u -DRB=%u -DNP=%u%s", f->mr,
+             f->nv, rb, np, more);
+    RET_IF_ERR(program_core(c, kernel, options, &p, err));
+    size_t items[2];
+    choose_items(c, f, ceil_div(rows, f->mr), panels_of(f, g->n), rb, np, items);
+    add_buffer(&l, g->a, g->a_off);
+    add_u64(&l, g->lda);
+    add_buffer(&l, packed, packed_off);
+    add_results(&l, g);
+    add_epilogue(&l, g);
+    if (is_conv(g))
+        add_conv(&l, &g->conv);
+    if (is_conv(g) && !g->conv.taps.winograd)
+        add_u64(&l, g->a->bytes / sizeof(float));
+    return kernel_run(c, p, kernel, 2, items, NULL, l.a, l.n, err);
 }
 
 static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
                            const struct gemm *g, struct mohs_buffer *packed,
                            size_t packed_off, struct mohs_error *err)
 {
-    struct mohs_program *p;
-    struct arg_list l = { .n = 0 };
-    char options[64];
-    snprintf(options, sizeof options, "-DMR=%u -DNV=%u -DRB=%u -DNP=%u%s",
-             f->mr, f->nv, TILE_ROWS / f->mr, TILE_COLS / 16 / f->nv,
-             g->a_trans ? " -DA_TRANS" : is_conv(g) ? " -DCONV" : "");
-    RET_IF_ERR(program_core(c, "gemm_cpu", options, &p, err));
-    uint32_t strips = ceil_div(g->m, f->mr), panels = panels_of(f, g->n), rb, np;
-    choose_tile(c, f, strips, panels, &rb, &np);
-    add_buffer(&l, g->a, g->a_off);
-    add_u64(&l, g->lda);
-    add_buffer(&l, packed, packed_off);
-    add_results(&l, g);
-    add_u32(&l, rb);
-    add_u32(&l, np);
-    add_epilogue(&l, g);
-    if (is_conv(g)) {
-        add_conv(&l, &g->conv);
-        add_u64(&l, g->a->bytes / sizeof(float));
+    const struct gemm_conv *v = &g->conv;
+    if (v->taps.winograd) {
+        uint32_t tiles = g->m / (v->oh * v->ow) * ceil_div(v->oh, 2) *
+                         ceil_div(v->ow, 2);
+        char more[24];
+        snprintf(more, sizeof more, " -DKC=%d", WINO_CHUNK);
+        return run_form(c, f, g, "gemm_wino", more, tiles, WINO_ROWS / f->mr,
+                        WINO_COLS / 16 / f->nv, packed, packed_off, err);
     }
-    size_t global[2] = { ceil_div(strips, rb), ceil_div(panels, np) };
-    return kernel_run(c, p, "gemm_cpu", 2, global, NULL, l.a, l.n, err);
+    return run_form(c, f, g, "gemm_cpu",
+                    g->a_trans ? " -DA_TRANS" : is_conv(g) ? " -DCONV" : "",
+                    g->m, TILE_ROWS / f->mr, TILE_COLS / 16 / f->nv, packed,
+                    packed_off, err);
 }
 
 mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,
@@ -321,7 +370,7 @@ mohs_status gemm_pack_taps(struct compute *c, struct mohs_buffer *b,
     struct mohs_program *p;
     struct arg_list l = { .n = 0 };
     char options[32];
-    uint32_t k = t->taps * t->c;
+    uint32_t k = (t->winograd ? 16 : t->taps) * t->c;
     if (!f->packs)
         return mohs_fail(err, MOHS_E_UNSUPPORTED,
                          "gemm: this device does not pack operands");
@@ -335,8 +384,12 @@ mohs_status gemm_pack_taps(struct compute *c, struct mohs_buffer *b,
     add_buffer(&l, packed, packed_off);
     add_u32(&l, n);
     add_taps(&l, t);
-    size_t global[2] = { panels_of(f, n), ceil_div(k, PACK_CHUNK) };
-    return kernel_run(c, p, "gemm_pack_taps", 2, global, NULL, l.a, l.n, err);
+    if (t->winograd)
+        add_u32(&l, WINO_CHUNK);
+    size_t global[2] = { panels_of(f, n), t->winograd ? t->c / 16
+                                                      : ceil_div(k, PACK_CHUNK) };
+    return kernel_run(c, p, t->winograd ? "gemm_pack_wino" : "gemm_pack_taps", 2,
+                      global, NULL, l.a, l.n, err);
 }
 
 mohs_status gemm_run(struct compute *c, const struct gemm *g,

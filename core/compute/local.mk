@@ -8,7 +8,8 @@ core_libcompute_la_LIBADD = core/libbase.la $(OPENCL_LIBS)
 # Kernel files of the core, found by name with program_core(); other rooms add
 # theirs here, one line each.
 CORE_CL = core/compute/kernels/common.cl core/compute/kernels/rng.cl
-CORE_CL += core/compute/kernels/gemm_cpu.cl core/compute/kernels/gemm_pack.cl
+CORE_CL += core/compute/kernels/gemm_micro.cl core/compute/kernels/gemm_cpu.cl
+CORE_CL += core/compute/kernels/gemm_wino.cl core/compute/kernels/gemm_pack.cl
 CORE_CL += core/compute/kernels/gemm_tiled.cl
 CORE_CL += core/compute/kernels/elementwise.cl core/compute/kernels/norm.cl
 CORE_CL += core/compute/kernels/embed.cl core/compute/kernels/patch.cl

@@ -166,6 +166,13 @@ out:
     return st;
 }
 
+/* The file that `name` shares with others of its kind, or NULL. */
+static const char *prelude_of(const char *name)
+{
+    return !strcmp(name, "gemm_cpu") || !strcmp(name, "gemm_wino")
+               ? "gemm_micro" : NULL;
+}
+
 mohs_status program_core(struct compute *c, const char *name,
                          const char *options, struct mohs_program **out,
                          struct mohs_error *err)
@@ -177,11 +184,14 @@ mohs_status program_core(struct compute *c, const char *name,
             return MOHS_OK;
         }
     }
+    const char *before = prelude_of(name);
     struct str s = { 0 };
     mohs_status st = MOHS_OK;
     *out = NULL;
     OUT_IF_ERR(add_source(&s, "common", err));
     OUT_IF_ERR(add_source(&s, "rng", err));
+    if (before)
+        OUT_IF_ERR(add_source(&s, before, err));
     OUT_IF_ERR(add_source(&s, name, err));
     OUT_IF_ERR(get(c, name, name, &s, options, out, err));
 out:

@@ -104,7 +104,7 @@ static void forward_gemm(const struct node *nd, struct gemm *gm,
     gm->conv = (struct gemm_conv){
         w->dims[2], w->dims[3], x->dims[1], x->dims[2], y->dims[1], y->dims[2],
         stride,     1,          pad,        pad,
-        { taps, c, taps * c, taps, 0 } };
+        { taps, c, taps * c, taps, 0, 0 } };
     if (taps == 1 && stride == 1 && pad == 0 && *groups == 1)
         as_matrix(gm, true);
 }
@@ -126,7 +126,7 @@ static void backward_gemm(const struct node *nd, struct gemm *gm,
     gm->conv = (struct gemm_conv){
         w->dims[2], w->dims[3], dy->dims[1], dy->dims[2], dx->dims[1],
         dx->dims[2], 1, stride, w->dims[2] - 1 - pad, w->dims[3] - 1 - pad,
-        { taps, c, taps, w->dims[1] * taps, 1 } };
+        { taps, c, taps, w->dims[1] * taps, 1, 0 } };
     if (taps == 1 && stride == 1 && *groups == 1)
         as_matrix(gm, false);
 }
@@ -144,6 +144,7 @@ bool conv_gemm(const struct node *nd, struct gemm *gm, uint32_t *groups)
     memset(gm, 0, sizeof *gm);
     gm->alpha = 1;
     (forward ? forward_gemm : backward_gemm)(nd, gm, groups);
+    gm->conv.taps.winograd = gemm_winograd(nd->in[0]->g->c, gm);
     return true;
 }
 
@@ -157,7 +158,8 @@ static mohs_status run_groups(struct graph *g, const struct node *nd,
     if (dense_packs(nd, &pk)) {
         RET_IF_ERR(params_packed(g->params, pk.param, &pk.form, &gm->b_packed,
                                  err));
-        packed = gemm_packed_bytes(g->c, gm->n, gm->k) / sizeof(float);
+        packed = gemm_packed_bytes(g->c, gm->n, gemm_packed_k(gm)) /
+                 sizeof(float);
     }
     for (uint32_t i = 0; i < groups; i++) {
         RET_IF_ERR(gemm_run(g->c, gm, err));

@@ -52,7 +52,7 @@ bool dense_packs(const struct node *nd, struct dense_pack *out)
         return false;
     conv_gemm(nd, &gm, &groups);
     *out = (struct dense_pack){ nd->in[1]->root->param,
-                                { gm.n, gm.k, gm.b_trans, groups,
+                                { gm.n, gemm_packed_k(&gm), gm.b_trans, groups,
                                   gm.conv.taps } };
     return true;
 }

@@ -200,24 +200,31 @@ static float tap(const float *w, const struct gemm_taps *t, uint32_t q, uint32_t
 
 /* A convolution gives the bits of the chain over its windows, packed and not;
  * both orders of the weights. */
+static struct gemm describe(const struct shape *s, uint32_t flip)
+{
+    uint32_t taps = s->kh * s->kw, oh = slid(s->h, s, s->kh);
+    uint32_t ow = slid(s->w, s, s->kw);
+    return (struct gemm){
+        .m = PICTURES * oh * ow, .n = s->n, .k = taps * s->c, .alpha = 1,
+        .lda = s->ld, .ldc = s->n,
+        .conv = { s->kh, s->kw, s->h, s->w, oh, ow, s->stride, s->up, s->pad,
+                  s->pad,
+                  { taps, s->c, flip ? taps : taps * s->c,
+                    flip ? taps * s->n : taps, flip, 0 } } };
+}
+
 START_TEST(convolution)
 {
     setup_form(_i / N_CONVS);
     const struct shape *s = &convs[_i % N_CONVS];
-    uint32_t taps = s->kh * s->kw, oh = slid(s->h, s, s->kh);
-    uint32_t ow = slid(s->w, s, s->kw);
+    struct gemm g = describe(s, 0);
     size_t nx = (size_t)PICTURES * s->h * s->w * s->ld;
-    size_t nw = (size_t)s->n * s->c * taps;
-    struct gemm g = { .m = PICTURES * oh * ow, .n = s->n, .k = taps * s->c,
-                      .alpha = 1, .lda = s->ld, .ldc = s->n };
+    size_t nw = (size_t)s->n * g.k;
     float *x = random_floats(nx, 1), *w = random_floats(nw, 2);
     g.a = device_copy(x, nx * 4);
     OK(buffer_new(c, (size_t)g.m * g.n * 4, &g.c, &err));
     for (uint32_t flip = 0; flip < 2; flip++) {
-        g.conv = (struct gemm_conv){
-            s->kh, s->kw, s->h, s->w, oh, ow, s->stride, s->up, s->pad, s->pad,
-            { taps, s->c, flip ? taps : taps * s->c, flip ? taps * s->n : taps,
-              flip } };
+        g.conv = describe(s, flip).conv;
         g.b = device_copy(w, nw * 4);
         size_t bytes = gemm_packed_bytes(c, g.n, g.k);
         if (flip && bytes) {
@@ -240,6 +247,77 @@ START_TEST(convolution)
     ck_assert_int_eq(gemm_run(c, &g, &err), MOHS_E_ARG);
     buffer_unref(g.b_packed);
     buffer_unref(g.a);
+    buffer_unref(g.c);
+    free(x);
+    free(w);
+    teardown();
+}
+END_TEST
+
+/* Channels that fill chunks and not, strips and columns likewise, every
+ * border of a tile. */
+static const struct shape tiled[] = {
+    { 32, 32, 6, 5, 3, 3, 1, 1, 1, 33 },  { 48, 53, 1, 1, 3, 3, 1, 1, 1, 32 },
+    { 64, 64, 3, 4, 3, 3, 1, 1, 0, 70 },  { 80, 96, 11, 9, 3, 3, 1, 1, 2, 160 },
+    { 144, 144, 2, 7, 3, 3, 1, 1, 1, 48 },
+};
+enum { N_TILED = sizeof tiled / sizeof *tiled };
+
+/* What `got` should be: sums in double; *top the largest. */
+static double distance(const struct gemm *g, const float *x, const float *w,
+                       const float *got, double *top)
+{
+    double worst = 0;
+    *top = 0;
+    for (uint32_t i = 0; i < g->m * g->n; i++) {
+        double want = 0;
+        for (uint32_t q = 0; q < g->k; q++)
+            want += (double)window(x, g, i / g->n, q) *
+                    (double)tap(w, &g->conv.taps, q, i % g->n);
+        worst = fmax(worst, fabs((double)got[i] - want));
+        *top = fmax(*top, fabs(want));
+    }
+    return worst;
+}
+
+/* Winograd beside the sums in double; a picture's bits are its own, packed or
+ * not. */
+START_TEST(winograd)
+{
+    setup_form(_i / N_TILED);
+    const struct shape *s = &tiled[_i % N_TILED];
+    struct gemm g = describe(s, (uint32_t)_i % 2);
+    size_t nx = (size_t)PICTURES * s->h * s->w * s->ld;
+    size_t nw = (size_t)s->n * g.k, nc = (size_t)g.m * g.n;
+    float *x = random_floats(nx, 1), *w = random_floats(nw, 2);
+    g.a = device_copy(x, nx * 4);
+    g.b = device_copy(w, nw * 4);
+    OK(buffer_new(c, nc * 4, &g.c, &err));
+    bool can = gemm_winograd(c, &g);
+    ck_assert(can == (gemm_packed_bytes(c, g.n, g.k) != 0));
+    g.conv.taps.winograd = 1;
+    if (can) {
+        double top;
+        OK(gemm_run(c, &g, &err));
+        float *got = host_copy(g.c);
+        double d = distance(&g, x, w, got, &top);
+        ck_assert_msg(d <= 1e-6 * top, "off by %g, the largest is %g", d, top);
+        OK(buffer_new(c, gemm_packed_bytes(c, g.n, gemm_packed_k(&g)),
+                      &g.b_packed, &err));
+        OK(gemm_pack_taps(c, g.b, 0, &g.conv.taps, g.n, g.b_packed, 0, &err));
+        g.m /= PICTURES;
+        g.a_off = nx / PICTURES;
+        OK(gemm_run(c, &g, &err));
+        float *alone = host_copy(g.c);
+        ck_assert_mem_eq(alone, got + nc / PICTURES, nc / PICTURES * 4);
+        buffer_unref(g.b_packed);
+        free(alone);
+        free(got);
+        g.conv.stride = 2;
+    }
+    ck_assert_int_eq(gemm_run(c, &g, &err), MOHS_E_ARG);
+    buffer_unref(g.a);
+    buffer_unref(g.b);
     buffer_unref(g.c);
     free(x);
     free(w);
@@ -372,6 +450,7 @@ int main(void)
     tcase_add_loop_test(t, product, 0, N_FORMS * N_SIZES);
     tcase_add_loop_test(t, packed, 0, N_FORMS * N_SIZES);
     tcase_add_loop_test(t, convolution, 0, N_FORMS * N_CONVS);
+    tcase_add_loop_test(t, winograd, 0, N_FORMS * N_TILED);
     tcase_add_loop_test(t, epilogue, 0, N_FORMS * (MOHS_ACT_TANH + 1));
     tcase_add_loop_test(t, row_invariance, 0, N_FORMS);
     tcase_add_loop_test(t, faults, 0, N_FORMS);

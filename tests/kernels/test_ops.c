@@ -126,6 +126,12 @@ static const struct {
       "pad=1 groups=4 act=3", 0 },
     { "conv2d", "f:1,4,4,36 f:4,18,1,1 - f:2,4", "groups=2", 0 },
     { "conv2d", "f:1,3,3,70 f:3,70,3,3", "pad=1", 0 },
+    // Winograd, both ways: odd and even sizes, paddings, strips, columns
+    { "conv2d", "f:2,5,7,32 f:33,32,3,3 f:33", "pad=1 act=4", 0 },
+    { "conv2d", "f:1,4,6,48 f:32,48,3,3 - f:2,32 f:1,4,6,32", "pad=1", 0 },
+    { "conv2d", "f:1,3,3,80 f:64,80,3,3", "", 0 },
+    { "conv2d", "f:1,1,2,32 f:32,32,3,3", "pad=2", 0 },
+    { "conv2d", "f:1,3,2,64 f:96,32,3,3", "pad=1 groups=2 act=1", 0 },
     { "batch_norm_fold", "f:19 p:19 f:19 f:19", "", 0 },
     { "batch_norm_fold", "f:5 p:5", "eps=1e-3", 0 },
     { "depthwise_conv2d", "f:2,9,11,18 f:18,1,7,7 f:18", "pad=3", 0 },

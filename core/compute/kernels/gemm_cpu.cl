@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * C = act(alpha op(A) op(B) scale + bias) + residual (+ C) for CPU devices. One
- * work-item makes a tile of rb strips (MR rows each) by np panels (NR = 16 NV
- * columns each). B comes packed in panels [k padded to 16][NR]. A block of KC
+ * work-item makes a tile of up to RB strips (MR rows each) by NP panels (NR =
+ * 16 NV columns each). B comes packed in panels [k padded to 16][NR]. A block of KC
  * columns of the tile's rows is copied to private memory, where it stays in
  * the second cache; KC rows of a panel stay in the first while the strips
  * pass by, and what comes next is fetched meanwhile. MR * NV accumulators
  * live in registers. Each element adds its products in ascending k with one
  * fma each, whatever the tile.
  */
-#ifndef MR
-#define MR 12 /* rows of a strip */
-#endif
-#ifndef NV
-#define NV 2 /* float16 vectors across a panel */
-#endif
 #ifndef KC
 #define KC 256 /* multiple of 16 */
 #endif
@@ -24,61 +18,6 @@
 #ifndef NP
 #define NP 8 /* most panels of a tile */
 #endif
-#define NR (NV * 16)
-
-/* Where element (row i, step q of 16) of a strip's block lies: rows of A are
- * copied as they are; A^T has MR neighbours per k. */
-#ifdef A_TRANS
-#define AT(i, q) ((q)*MR + (i))
-#else
-#define AT(i, q) ((i)*16 + (q))
-#endif
-
-/* Floats from one strip of a block to the next: 16 to write too far into. */
-#define STRIP(kc) (MR * (kc) + 16)
-
-/* What to fetch while a strip is multiplied, every 16 steps: a line of 16
- * floats of a, and `lines` of b. */
-struct ahead {
-    global const float *a, *b;
-    ulong step; /* of a; b goes on line by line */
-    uint lines;
-};
-
-/* acc[MR][NR] += strip[kc] * panel[kc] for the strip's first ROWS rows, kc a
- * multiple of 16; fresh: acc is 0, whatever it holds. */
-#define DEFINE_MICRO(name, ROWS)                                              \
-    static inline void name(const float *a, global const float *b, float *acc, \
-                            uint kc, bool fresh, struct ahead next)           \
-    {                                                                         \
-        float16 c[ROWS][NV];                                                  \
-        UNROLL for (int i = 0; i < ROWS; i++)                                 \
-            UNROLL for (int j = 0; j < NV; j++)                               \
-                c[i][j] = fresh ? (float16)(0.0f) : vload16(i * NV + j, acc); \
-        for (uint k = 0; k < kc; k += 16) {                                   \
-            FETCH(next.a);                                                    \
-            next.a += next.step;                                              \
-            for (uint i = 0; i < next.lines; i++, next.b += 16)               \
-                FETCH(next.b);                                                \
-            UNROLL for (int q = 0; q < 16; q++) {                             \
-                float16 v[NV];                                                \
-                UNROLL for (int j = 0; j < NV; j++)                           \
-                    v[j] = vload16(q * NV + j, b);                            \
-                UNROLL for (int i = 0; i < ROWS; i++) {                       \
-                    float16 t = (float16)(a[AT(i, q)]);                       \
-                    UNROLL for (int j = 0; j < NV; j++)                       \
-                        c[i][j] = fma(t, v[j], c[i][j]);                      \
-                }                                                             \
-            }                                                                 \
-            a += MR * 16;                                                     \
-            b += 16 * NR;                                                     \
-        }                                                                     \
-        UNROLL for (int i = 0; i < ROWS; i++)                                 \
-            UNROLL for (int j = 0; j < NV; j++)                               \
-                vstore16(c[i][j], i * NV + j, acc);                           \
-    }
-DEFINE_MICRO(gemm_micro, MR)
-DEFINE_MICRO(gemm_micro_half, MR / 2)
 
 #ifdef CONV
 /* struct gemm_conv of compute.h; room: floats behind `a`. */
@@ -221,14 +160,6 @@ static inline void gemm_block(float *block, global const float *a, ulong lda,
 }
 #endif
 
-/* What the epilogue will read or write. */
-static inline void fetch_rows(global const float *c, ulong ldc)
-{
-    UNROLL for (int i = 0; i < MR; i++)
-        UNROLL for (int j = 0; j < NV; j++)
-            FETCH(c + i * ldc + j * 16);
-}
-
 /* Where the next block of A begins for strip s while panel p is multiplied:
  * of these rows or, behind the last column, of the tile below. The strips
  * share the rows of the panel that comes next. */
@@ -256,24 +187,12 @@ static inline struct ahead gemm_ahead(global const float *a, ulong lda, uint i0,
     return r;
 }
 
-/* Bits of `flags`. */
-#define HAS_BIAS 1
-#define HAS_RESIDUAL 2
-#define HAS_PRE 4
-#define ACCUMULATE 8
-#define HAS_SCALE 16
-#define RESIDUAL_FIRST 32
-
-/* Global size: (tiles of rows, tiles of panels). Absent operands are never
- * read. pc: panel length, k padded to 16. */
+/* Global size: (items that share the strips, the panels). pc: panel length, k padded to
+ * 16. */
 CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
                          global const float *b, ulong b_off,
-                         global float *c, ulong c_off, ulong ldc,
-                         global const float *scale, ulong scale_off,
-                         global const float *bias, ulong bias_off,
-                         global const float *res, ulong res_off, ulong ldr,
-                         global float *pre, ulong pre_off, ulong ldp,
-                         uint m, uint n, uint k, uint rb, uint np, float alpha,
+                         RESULTS,
+                         uint m, uint n, uint k, float alpha,
                          int act, int flags
 #ifdef CONV
                          , uint kh, uint kw, uint h, uint w, uint oh, uint ow,
@@ -284,10 +203,14 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
 {
     float block[RB * STRIP(KC)] __attribute__((aligned(64)));
     float acc[RB * NP * MR * NR] __attribute__((aligned(64)));
-    uint i0 = get_group_id(0) * rb * MR, j0 = get_group_id(1) * np * NR;
-    uint ns = min(rb, (m - i0 + MR - 1) / MR);
-    uint nps = min(np, (n - j0 + NR - 1) / NR);
+    uint strips = (m + MR - 1) / MR, panels = (n + NR - 1) / NR;
+    uint s0 = share_of(strips, get_group_id(0), get_num_groups(0));
+    uint p0 = share_of(panels, get_group_id(1), get_num_groups(1));
+    uint ns = share_of(strips, get_group_id(0) + 1, get_num_groups(0)) - s0;
+    uint nps = share_of(panels, get_group_id(1) + 1, get_num_groups(1)) - p0;
+    uint i0 = s0 * MR, j0 = p0 * NR;
     ulong pc = (k + 15) / 16 * 16;
+    struct results to_c = RESULTS_OF;
 #ifdef CONV
     struct picture g = { kh, kw, h, w, oh, ow, stride, up, pad_y, pad_x,
                          channels, room - a_off };
@@ -326,31 +249,10 @@ CPU_KERNEL void gemm_cpu(global const float *a, ulong a_off, ulong lda,
             }
     }
     uint rows = min(ns * MR, m - i0);
-    for (uint i = 0; i < rows; i++) {
-        ulong r = i0 + i;
-        for (uint v = 0; v < nps * NV; v++) {
-            uint j = j0 + v * 16, left = n - j;
-            if (j >= n)
-                break;
+    for (uint i = 0; i < rows; i++)
+        for (uint v = 0; v < nps * NV && j0 + v * 16 < n; v++) {
             uint t = (i / MR * nps + v / NV) * MR + i % MR;
-            float16 y = vload16(t * NV + v % NV, acc) * alpha;
-            if (flags & HAS_SCALE)
-                y *= load_n(scale + scale_off + j, left);
-            if (flags & HAS_BIAS)
-                y += load_n(bias + bias_off + j, left);
-            float16 more = (float16)(0.0f);
-            if (flags & HAS_RESIDUAL)
-                more = load_n(res + res_off + r * ldr + j, left);
-            if (flags & ACCUMULATE)
-                more += load_n(c + c_off + r * ldc + j, left);
-            if (flags & RESIDUAL_FIRST)
-                y += more;
-            if (flags & HAS_PRE)
-                store_n(pre + pre_off + r * ldp + j, left, y);
-            y = act16(act, y);
-            if (!(flags & RESIDUAL_FIRST))
-                y += more;
-            store_n(c + c_off + r * ldc + j, left, y);
+            gemm_finish(&to_c, i0 + i, j0 + v * 16,
+                        vload16(t * NV + v % NV, acc));
         }
-    }
 }

@@ -69,3 +69,45 @@ CPU_KERNEL void gemm_pack_taps(global const float *b, ulong b_off,
         }
     }
 }
+
+/* Values of tap rows r0, r1, r2 times G of gemm_wino.cl. */
+#define WINO_G(to, r0, r1, r2)                                                \
+    do {                                                                      \
+        float16 even_ = (r0) + (r2);                                          \
+        to[0] = r0;                                                           \
+        to[1] = 0.5f * (even_ + (r1));                                        \
+        to[2] = 0.5f * (even_ - (r1));                                        \
+        to[3] = r2;                                                           \
+    } while (0)
+
+/* The weights of 3 x 3 taps for gemm_wino.cl: U = G g G^T as [n / NR][blocks
+ * of kc channels][16][kc][NR]. One work-item per panel and 16 channels. */
+CPU_KERNEL void gemm_pack_wino(global const float *b, ulong b_off,
+                               global float *out, ulong out_off, uint n,
+                               uint taps, uint c, uint step_n, uint step_c,
+                               uint flip, uint kc)
+{
+    uint p = get_group_id(0), q0 = get_group_id(1) * 16;
+    uint k0 = q0 / kc * kc, len = min(kc, c - k0);
+    b += b_off;
+    out += out_off + ((ulong)p * c + k0) * 16 * NR;
+    for (uint q = q0; q < q0 + 16; q++)
+        for (uint v = 0; v < NV; v++) {
+            float g[9][16];
+            for (uint i = 0; i < 16; i++) {
+                uint j = p * NR + v * 16 + i;
+                ulong at = (ulong)q * step_c + (ulong)j * step_n;
+                for (uint t = 0; t < 9; t++)
+                    g[t][i] = j < n ? b[at + (flip ? 8 - t : t)] : 0.0f;
+            }
+            float16 r[3][4], u[4];
+            UNROLL for (uint x = 0; x < 3; x++)
+                WINO_G(r[x], vload16(0, g[x]), vload16(0, g[3 + x]),
+                       vload16(0, g[6 + x]));
+            UNROLL for (uint i = 0; i < 4; i++) {
+                WINO_G(u, r[0][i], r[1][i], r[2][i]);
+                UNROLL for (uint j = 0; j < 4; j++)
+                    vstore16(u[j], ((4 * i + j) * len + q - k0) * NV + v, out);
+            }
+        }
+}
