@@ -64,7 +64,7 @@ def transformers_case(where, vision, text, kind="siglip_64"):
 
 
 def open_clip_case(where, name, kind):
-    import open_clip
+    import open_clip.tokenizer
     from safetensors.torch import save_file
     torch.manual_seed(3)
     model = jitter(open_clip.create_model(name), 4)
@@ -77,7 +77,10 @@ def open_clip_case(where, name, kind):
         model_cfg=config, preprocess_cfg=dict(
             mean=[0.5] * 3, std=[0.5] * 3, interpolation="bicubic",
             resize_mode="squash"))))
-    tokenize = write_tokens(where, where / "model", kind)
+    write_tokens(where, where / "model", kind)
+    tokenize = open_clip.tokenizer.HFTokenizer(
+        str(where / "model"), context_length=64,
+        **config["text_cfg"]["tokenizer_kwargs"])
     size, vocab = config["vision_cfg"]["image_size"], config["text_cfg"]["vocab_size"]
 
     def run_text(tokens, hook):

@@ -13,7 +13,7 @@ import token_kinds
 def write(where, model, kind):
     """Puts the files of tests/golden/token_kinds' kind `kind` into the
     directory `model`; returns [str] -> ids, of the reference's tokenizer."""
-    for needed in ("sp_unigram", "sp_gemma"):
+    for needed in ("sp_unigram", "sp_gemma", "t5"):
         token_kinds.make(where / "tokens", needed)
     ref = token_kinds.make(where / "tokens", kind)
     for f in (where / "tokens" / kind).iterdir():

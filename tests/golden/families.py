@@ -141,13 +141,14 @@ def siglip():
     write("siglip", dict(config, model_type="siglip"), state(model), case)
 
 
-def siglip_open_clip():
+def siglip_timm(name, architecture, act=None):
     from functools import partial
     import timm
     from open_clip.transformer import LayerNorm, TextTransformer
     trunk = timm.models.vision_transformer.VisionTransformer(
         img_size=8, patch_size=4, embed_dim=12, depth=2, num_heads=1,
-        mlp_ratio=1.5, class_token=False, global_pool="map", num_classes=0)
+        mlp_ratio=1.5, class_token=False, global_pool="map", num_classes=0,
+        act_layer=act)
     text = TextTransformer(
         context_length=6, vocab_size=20, width=12, heads=2, layers=2,
         mlp_ratio=1.5, output_dim=12, no_causal_mask=True, proj_bias=True,
@@ -165,15 +166,24 @@ def siglip_open_clip():
     config = dict(
         embed_dim=12, init_logit_bias=-10, custom_text=True,
         vision_cfg=dict(image_size=8, timm_pool="map", timm_proj="none",
-                        timm_model_name="vit_base_patch16_siglip_224"),
+                        timm_model_name=architecture),
         text_cfg=dict(context_length=6, vocab_size=20, width=12, heads=2,
                       layers=2, mlp_ratio=1.5, no_causal_mask=True,
                       proj_bias=True, pool_type="last",
                       norm_kwargs=dict(eps=1e-6),
                       act_kwargs=dict(approximate="tanh")))
-    write("siglip_open_clip", dict(model_cfg=config),
+    write(name, dict(model_cfg=config),
           {**state(trunk, "visual.trunk."), **state(text, "text."), **scalars},
           case)
+
+
+def siglip_open_clip():
+    siglip_timm("siglip_open_clip", "vit_base_patch16_siglip_224")
+
+
+def siglip_tanh():
+    """Only the name says it."""
+    siglip_timm("siglip_tanh", "vit_base_patch32_siglip_256", "gelu_tanh")
 
 
 # ---- CLIP in the names of OpenAI and open_clip --------------------------------
@@ -466,7 +476,7 @@ def convnext_v2():
 
 # ---- ViTamin ----------------------------------------------------------------
 
-def vitamin():
+def tiny_vitamin(name, architecture, **k):
     from open_clip.transformer import TextTransformer
     from timm.models import vitamin as v
     cfg = v.VitCfg(embed_dim=(8, 16, 12), depths=(2, 1, 1), stem_width=8,
@@ -475,7 +485,7 @@ def vitamin():
     trunk = v._create_vitamin(
         "vitamin_small_224", img_size=32, embed_dim=12, depth=2, num_heads=1,
         mlp_layer=v.GeGluMlp, mlp_ratio=2., class_token=False,
-        global_pool="avg", embed_cfg=cfg, num_classes=0)
+        global_pool="avg", embed_cfg=cfg, num_classes=0, **k)
     proj = torch.nn.Linear(12, 6, bias=False)
     text = TextTransformer(context_length=6, vocab_size=20, width=12, heads=1,
                            layers=2, mlp_ratio=1.5, output_dim=6)
@@ -490,22 +500,30 @@ def vitamin():
     case.output("text", y, box[0])
     config = dict(
         embed_dim=6, custom_text=True,
-        vision_cfg=dict(timm_model_name="vitamin_small_224", timm_pool="",
+        vision_cfg=dict(timm_model_name=architecture, timm_pool="",
                         timm_proj="linear", image_size=32),
         text_cfg=dict(context_length=6, vocab_size=20, width=12, heads=1,
                       layers=2))
-    write("vitamin", dict(model_cfg=config),
+    write(name, dict(model_cfg=config),
           {**state(trunk, "visual.trunk."), **state(proj, "visual.head.proj."),
            **state(text, "text."), "logit_scale": torch.tensor(2.25)}, case)
 
 
+def vitamin():
+    tiny_vitamin("vitamin", "vitamin_small_224")
+
+
+def vitamin_xlarge():
+    tiny_vitamin("vitamin_xlarge", "vitamin_xlarge_256", pos_embed="none")
+
+
 CASES = {f.__name__: f for f in (
-    siglip, siglip_open_clip, clip_openai, clip_open_clip, clip_clipa,
+    siglip, siglip_open_clip, siglip_tanh, clip_openai, clip_open_clip, clip_clipa,
     clip_pools, vit_timm, vit_deit_distilled, vit_deit3_registers,
     vit_torchvision, vit_transformers, deit_transformers, deit_teacher, blip,
     blip_original, clip_resnet, clip_convnext,
     resnet_groups, resnet_basic, convnext_torchvision, convnext_v2,
-    vitamin)}
+    vitamin, vitamin_xlarge)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:

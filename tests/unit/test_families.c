@@ -22,6 +22,7 @@ static const struct {
 } golden[] = {
     { "siglip", "siglip" },
     { "siglip_open_clip", "siglip" },
+    { "siglip_tanh", "siglip" },
     { "clip_openai", "clip" },
     { "clip_open_clip", "clip" },
     { "clip_clipa", "clip" },
@@ -42,6 +43,7 @@ static const struct {
     { "convnext_torchvision", "convnext" },
     { "convnext_v2", "convnext" },
     { "vitamin", "vitamin" },
+    { "vitamin_xlarge", "vitamin" },
 };
 
 static const struct registry_extension tables[] = {
@@ -604,6 +606,24 @@ START_TEST(test_no_head)
 }
 END_TEST
 
+/* The tensors are a ViT's; the name says that they are used otherwise. */
+START_TEST(test_not_plain)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct mohs_weights *w;
+    const struct item *it;
+    void *self = NULL;
+    ok(registry_find(reg, MOHS_KIND_MODEL, "vit", &it, &e), &e);
+    const struct mohs_model_ops *ops = it->item->ops;
+    ok(weights_new("{\"architecture\": \"vit_base_patch16_rpn_224\"}", NULL,
+                   NULL, &w, &e), &e);
+    ck_assert_int_eq(ops->create(registry_host(reg), NULL, w, &self, &e),
+                     MOHS_E_FORMAT);
+    ck_assert_ptr_nonnull(strstr(e.text, "architecture"));
+    weights_close(w);
+}
+END_TEST
+
 /* How pictures are made ready where the file does not say. */
 static const struct {
     const char *file;
@@ -685,6 +705,7 @@ int main(void)
     tcase_add_loop_test(t, test_pairs, 0, sizeof pair_golden / sizeof *pair_golden);
     tcase_add_test(t, test_no_head);
     tcase_add_test(t, test_naflex);
+    tcase_add_test(t, test_not_plain);
     tcase_add_loop_test(t, test_silent, 0, sizeof silent / sizeof *silent);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -93,7 +93,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     resnet_read(c, &m->net);
     base_classifier(c, &m->base, "fc.bias");
     base_image_size(c, &m->base, 224);
-    m->base.info.preprocessor = 
+    m->base.info.preprocessor =
         c->map ? PREPROCESS_HF("ConvNextImageProcessor")
                : PREPROCESS_TORCHVISION("0.875");
     if (config_number(c, "downsample_in_bottleneck", 0, 0, 1) > 0)

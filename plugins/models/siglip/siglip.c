@@ -243,10 +243,14 @@ static const char *gelu(struct config *c, const struct siglip *m, int text)
 {
     const char *name = text ? "" : config_string(c, "timm_model_name", "");
     double x;
-    int tanh = m->image.width == 1536 ||
-               (m->image.width == 1152 && m->patch == 16);
+    uint32_t width = m->image.width;
+    int tanh = width == 1536 || (width == 1152 && m->patch == 16) ||
+               (width == 768 && m->patch == 32) ||
+               (width == 1024 && m->base.info.image_height == 512);
     if (*name)
-        tanh = strstr(name, "so400m_patch16") || strstr(name, "giantopt");
+        tanh = strstr(name, "so400m_patch16") || strstr(name, "giantopt") ||
+               strstr(name, "base_patch32") ||
+               strstr(name, "large_patch16_siglip_512");
     if (text) {
         int silent = c->api->config_number(
             c->w, !strcmp(c->section, "text_cfg")

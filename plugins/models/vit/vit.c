@@ -302,7 +302,9 @@ static const char *preprocessor(const struct vit *m)
     if (map == deit_names || map == teacher_names)
         return PREPROCESS_HF("DeiTImageProcessor");
     if (map != timm && m->base.info.image_height <= 224)
-        return PREPROCESS_TORCHVISION("0.875");
+        return m->t.width == 1024 && m->patch == 16 // from 242
+                   ? PREPROCESS_TORCHVISION("0.9256")
+                   : PREPROCESS_TORCHVISION("0.875");
     return map == timm
                ? "{\"crop_mode\": \"center\", \"crop_pct\": 0.875, "
                  "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}"
@@ -343,6 +345,19 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
     return known ? 90 : *name ? 0 : schemes[i].sure;
 }
 
+/* The names of the tensors are the same, what is done with them is not. */
+static void refuse_others(struct config *c)
+{
+    static const char *const other[] = { "_rpn_" }; // norms behind the layers
+    const char *name = config_string(c, "architecture", "");
+    char text[80];
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (strstr(name, other[i])) {
+            snprintf(text, sizeof text, "is %.40s: not a plain ViT", name);
+            config_fail(c, "architecture", text);
+        }
+}
+
 static void read_all(struct config *c, void *model, uint32_t *blocks,
                      uint32_t *text_blocks)
 {
@@ -351,6 +366,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     (void)text_blocks;
     m->base.map = c->map = i < 0 ? NULL : schemes[i].map;
     m->pre_norm = has_tensor(c, "norm_pre.weight");
+    refuse_others(c);
     read_tower(c, &m->t);
     read_tokens(c, m);
     read_head(c, m);

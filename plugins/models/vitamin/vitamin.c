@@ -34,7 +34,11 @@ static const struct rename names[] = {
     { NULL, NULL, 0, 0 },
 };
 
-enum { STAGES = 2, REDUCTION = 16 }; /* stem, two stages and pool halve */
+enum {
+    STAGES = 2,
+    REDUCTION = 16, /* stem, two stages and pool halve */
+    XLARGE = 1152,  /* the width that has no positions */
+};
 
 struct vitamin {
     struct base base;
@@ -42,6 +46,7 @@ struct vitamin {
     struct clip_text text;
     uint32_t stem, width[STAGES], depth[STAGES];
     uint32_t positions;
+    int no_positions; /* XL: the convolutions know where they are */
 };
 
 /* ---- convolutions, on pictures [n, h, w, c] ---- */
@@ -144,7 +149,8 @@ static struct mohs_tensor *image_tower(const struct vitamin *m, struct net *n,
     struct mohs_tensor *x = backbone(m, n, pixels);
     x = net_reshape(n, x, DIMS(net_dim(n, x, 0), p, w));
     net_at(n, "%s", TRUNK);
-    x = net_add(n, x, net_normal(n, "pos_embed", 0.02f, DIMS(p, w)));
+    if (!m->no_positions)
+        x = net_add(n, x, net_normal(n, "pos_embed", 0.02f, DIMS(p, w)));
     x = net_tap(n, "image.patch", x);
     x = net_blocks(n, x, &m->t, "image", MOHS_MASK_NONE, NET_ALL);
     x = net_op(n, "mean_tokens", &x, 1, NULL, 0);
@@ -205,6 +211,9 @@ static void read_image(struct config *c, struct vitamin *m)
     if (m->positions)
         size = (uint32_t)lround(sqrt(m->positions)) * REDUCTION;
     c->section = "model_cfg.vision_cfg";
+    m->no_positions = !m->positions &&
+                      (t->width == XLARGE ||
+                       strstr(config_string(c, "timm_model_name", ""), "xlarge"));
     size = config_count(c, "image_size", size, 4096);
     if (c->st >= 0 && size % REDUCTION)
         config_fail(c, "image_size", "is no multiple of 16");
