@@ -19,8 +19,8 @@ enum { TILED_SIDE = 16, TILED_TILE = 64, PACK_CHUNK = 256 };
 /* Largest tile of one work-item, and how many work-items each compute unit
  * should get at least for balance. */
 enum { TILE_ROWS = 96, TILE_COLS = 512, ITEMS_PER_UNIT = 4 };
-/* Likewise of Winograd, where a row is a tile; channels at a time, and how
- * many there must be on either side. */
+/* The tile of Winograd, where a row is 2 x 2 results; its channels at a time,
+ * and how many there must be on either side. */
 enum { WINO_ROWS = 24, WINO_COLS = 128, WINO_CHUNK = 128, WINO_CHANNELS = 32 };
 
 /* ---- what suits the device ---- */
@@ -260,47 +260,70 @@ static mohs_status run_tiled(struct compute *c, const struct gemm *g,
     return kernel_run(c, p, "gemm_tiled", 2, global, NULL, l.a, l.n, err);
 }
 
-/* How many work-items share the strips and the panels, each at most rb and np
- * of them: large and square tiles reuse more of what they load, many balance
- * better, and as many for every unit, since a driver may hand out halves. */
-static void choose_items(const struct compute *c, const struct gemm_form *f,
-                         uint32_t strips, uint32_t panels, uint32_t rb,
-                         uint32_t np, size_t items[2])
+/* The kernel of a product: its rows (tiles for Winograd), and the most strips
+ * and panels of a work-item. */
+struct plan {
+    const char *kernel;
+    char options[64];
+    uint32_t rows, strips, panels;
+};
+
+static struct plan plan_of(const struct gemm_form *f, const struct gemm *g)
 {
-    uint32_t units = c->info.units ? c->info.units : 1;
-    uint64_t want = units > 1 ? (uint64_t)units * ITEMS_PER_UNIT : 1;
-    uint64_t r = ceil_div(strips, rb), p = ceil_div(panels, np);
+    const struct gemm_conv *v = &g->conv;
+    struct plan p = { .kernel = "gemm_cpu", .rows = g->m,
+                      .strips = TILE_ROWS / f->mr,
+                      .panels = TILE_COLS / 16 / f->nv };
+    const char *more = g->a_trans ? "-DA_TRANS" : is_conv(g) ? "-DCONV" : "";
+    char chunk[24];
+    if (v->taps.winograd) {
+        p.kernel = "gemm_wino";
+        p.rows = g->m / (v->oh * v->ow) * ceil_div(v->oh, 2) * ceil_div(v->ow, 2);
+        p.strips = WINO_ROWS / f->mr;
+        p.panels = WINO_COLS / 16 / f->nv;
+        snprintf(chunk, sizeof chunk, "-DKC=%d", WINO_CHUNK);
+        more = chunk;
+    }
+    snprintf(p.options, sizeof p.options, "-DMR=%u -DNV=%u -DRB=%u -DNP=%u %s",
+             f->mr, f->nv, p.strips, p.panels, more);
+    return p;
+}
+
+/* How many work-items share the strips and the panels: large and square tiles
+ * reuse more of what they load, many balance better, and as many for every
+ * unit, since a driver may hand out halves. */
+static void choose_items(const struct compute *c, const struct gemm_form *f,
+                         const struct plan *pl, uint32_t n, size_t items[2])
+{
+    uint64_t units = c->info.units ? c->info.units : 1;
+    uint64_t want = units > 1 ? units * ITEMS_PER_UNIT : 1;
+    uint64_t strips = ceil_div(pl->rows, f->mr), panels = panels_of(f, n);
+    uint64_t r = (strips + pl->strips - 1) / pl->strips;
+    uint64_t p = (panels + pl->panels - 1) / pl->panels;
     while (r * p < want && (r < strips || p < panels)) {
-        uint64_t high = strips * f->mr * p, wide = panels * f->nv * 16 * r;
-        if (p < panels && (r == strips || wide >= high))
+        bool wide = panels * f->nv * 16 * r >= strips * f->mr * p;
+        if (p < panels && (r == strips || wide))
             p++;
         else
             r++;
     }
-    for (uint64_t more = r; more <= r + r / 4 + 1 && more <= strips; more++)
-        if (more * p % units == 0) {
-            r = more;
-            break;
-        }
-    items[0] = r;
+    uint64_t more = r;
+    while (more * p % units && more < strips && more <= r + r / 4)
+        more++;
+    items[0] = more * p % units ? r : more;
     items[1] = p;
 }
 
-/* rows: of the product, or tiles of Winograd. */
-static mohs_status run_form(struct compute *c, const struct gemm_form *f,
-                            const struct gemm *g, const char *kernel,
-                            const char *more, uint32_t rows, uint32_t rb,
-                            uint32_t np, struct mohs_buffer *packed,
-                            size_t packed_off, struct mohs_error *err)
+static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
+                           const struct gemm *g, struct mohs_buffer *packed,
+                           size_t packed_off, struct mohs_error *err)
 {
+    struct plan plan = plan_of(f, g);
     struct mohs_program *p;
     struct arg_list l = { .n = 0 };
-    char options[64];
-    snprintf(options, sizeof options, "-DMR=%u -DNV=%u -DRB=%u -DNP=%u%s", f->mr,
-             f->nv, rb, np, more);
-    RET_IF_ERR(program_core(c, kernel, options, &p, err));
     size_t items[2];
-    choose_items(c, f, ceil_div(rows, f->mr), panels_of(f, g->n), rb, np, items);
+    RET_IF_ERR(program_core(c, plan.kernel, plan.options, &p, err));
+    choose_items(c, f, &plan, g->n, items);
     add_buffer(&l, g->a, g->a_off);
     add_u64(&l, g->lda);
     add_buffer(&l, packed, packed_off);
@@ -310,26 +333,7 @@ static mohs_status run_form(struct compute *c, const struct gemm_form *f,
         add_conv(&l, &g->conv);
     if (is_conv(g) && !g->conv.taps.winograd)
         add_u64(&l, g->a->bytes / sizeof(float));
-    return kernel_run(c, p, kernel, 2, items, NULL, l.a, l.n, err);
-}
-
-static mohs_status run_cpu(struct compute *c, const struct gemm_form *f,
-                           const struct gemm *g, struct mohs_buffer *packed,
-                           size_t packed_off, struct mohs_error *err)
-{
-    const struct gemm_conv *v = &g->conv;
-    if (v->taps.winograd) {
-        uint32_t tiles = g->m / (v->oh * v->ow) * ceil_div(v->oh, 2) *
-                         ceil_div(v->ow, 2);
-        char more[24];
-        snprintf(more, sizeof more, " -DKC=%d", WINO_CHUNK);
-        return run_form(c, f, g, "gemm_wino", more, tiles, WINO_ROWS / f->mr,
-                        WINO_COLS / 16 / f->nv, packed, packed_off, err);
-    }
-    return run_form(c, f, g, "gemm_cpu",
-                    g->a_trans ? " -DA_TRANS" : is_conv(g) ? " -DCONV" : "",
-                    g->m, TILE_ROWS / f->mr, TILE_COLS / 16 / f->nv, packed,
-                    packed_off, err);
+    return kernel_run(c, p, plan.kernel, 2, items, NULL, l.a, l.n, err);
 }
 
 mohs_status gemm_pack_b(struct compute *c, struct mohs_buffer *b, size_t b_off,

@@ -110,10 +110,10 @@ static struct mohs_tensor *pool(const struct siglip *m, struct net *n,
     struct mohs_tensor *q =
         net_normal(n, "probe", 1 / sqrtf((float)w), DIMS(1, w));
     q = net_repeat(n, project(n, q, "attention.q_proj", w), x, w);
-    struct mohs_tensor *k = project(n, x, "attention.k_proj", w);
-    struct mohs_tensor *v = project(n, x, "attention.v_proj", w);
-    x = net_attention(n, q, k, v, NULL, m->image.heads, MOHS_MASK_NONE);
-    x = project(n, net_reshape(n, x, DIMS(rows, w)), "attention.out_proj", w);
+    x = net_attention_pool(n, net_reshape(n, q, DIMS(rows, w)), x,
+                           "attention.k_proj", "attention.v_proj", w, w,
+                           m->image.heads);
+    x = project(n, x, "attention.out_proj", w);
     struct mohs_tensor *y = net_norm(n, x, "layernorm", w, m->image.eps);
     y = net_linear(n, y, &(struct linear) { .name = "mlp.fc1",
                                             .out = m->pool_mlp, .in = w,
