@@ -46,6 +46,8 @@ uint32_t params_shape(const struct params *p, size_t i,
  * wanted as it is; and a note that its content changed. */
 struct mohs_buffer *params_buffer(struct params *p, size_t i);
 void params_touch(struct params *p, size_t i);
+/* Grows whenever the content of any parameter changes; 0 of NULL. */
+uint64_t params_version(const struct params *p);
 
 struct graph *graph_new(struct compute *c, struct params *p);
 void graph_free(struct graph *g);

@@ -60,6 +60,8 @@ struct node {
     uint32_t optional; /* bit i: out i is made only when something reads it */
     /* planning */
     bool live;
+    bool fixed;  /* small, and of weights alone: its results are kept */
+    uint64_t of; /* params_version() + 1 that they are of; 0: none yet */
     uint32_t stage, pos;
 };
 

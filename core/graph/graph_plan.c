@@ -14,7 +14,8 @@
 #include "graph/graph_internal.h"
 #include "graph/op_dense.h"
 
-enum { ALIGN = 512, SEGMENTS = 16 };
+/* FIXED: most floats of results that are kept from run to run. */
+enum { ALIGN = 512, SEGMENTS = 16, FIXED = 1 << 16 };
 
 /* ---- what runs, and when ---------------------------------------------- */
 
@@ -119,13 +120,33 @@ static struct storage *inplace(const struct node *nd)
     return NULL;
 }
 
+/* Batch norms folded, taps turned: made of weights, whatever the inputs. */
+static bool is_fixed(const struct node *nd)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < nd->n_out; i++)
+        n += nd->out[i]->count;
+    for (uint32_t i = 0; i < nd->n_in; i++) {
+        const struct tensor *r = nd->in[i] ? nd->in[i]->root : NULL;
+        if (r && (r->kind == T_INPUT || (r->kind == T_NODE && !r->node->fixed)))
+            return false;
+    }
+    return n <= FIXED && !nd->op->view;
+}
+
 static void place_outputs(struct graph *g, struct node *nd)
 {
+    nd->fixed = is_fixed(nd);
+    nd->of = 0;
     for (uint32_t i = 0; i < nd->n_out; i++) {
         struct tensor *t = nd->out[i];
         if (t->root != t || ((nd->optional >> i & 1) && !t->used))
             continue;
         uint32_t last = t->last_use > nd->pos ? t->last_use : nd->pos;
+        if (nd->fixed) {
+            t->st = storage_new(g, t, 0, UINT32_MAX);
+            continue;
+        }
         t->st = i == 0 ? inplace(nd) : NULL;
         if (!t->st)
             t->st = storage_new(g, t, nd->pos, last);

@@ -134,9 +134,11 @@ mohs_status graph_launch(struct graph *g, enum kernel_file file,
 static mohs_status node_run(struct graph *g, struct node *nd,
                             struct mohs_error *err)
 {
-    if (nd->op->view)
+    uint64_t of = params_version(g->params) + 1;
+    if (nd->op->view || (nd->fixed && nd->of == of))
         return MOHS_OK;
     mohs_status st = nd->op->run(g, nd, err);
+    nd->of = st < 0 ? 0 : of;
     if (st < 0)
         err_prefix(err, st, "node %u (%s)", nd->id, nd->op->info.name);
     return st;

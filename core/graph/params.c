@@ -32,6 +32,7 @@ struct params {
     struct compute *c;
     struct param *v;
     size_t n, cap;
+    uint64_t version;
     struct mohs_buffer *staging; /* values on their way to a packed form */
 };
 
@@ -247,6 +248,12 @@ void params_touch(struct params *p, size_t i)
 {
     if (i < p->n)
         p->v[i].generation++;
+    p->version++;
+}
+
+uint64_t params_version(const struct params *p)
+{
+    return p ? p->version : 0;
 }
 
 /* Packs group i of the weight in `from` behind those before it. */
