@@ -606,20 +606,32 @@ START_TEST(test_no_head)
 }
 END_TEST
 
-/* The tensors are a ViT's; the name says that they are used otherwise. */
-START_TEST(test_not_plain)
+/* The tensors are those of a model that is read; the configuration says that
+ * they are used otherwise. */
+static const struct {
+    const char *plugin, *config, *named;
+} otherwise[] = {
+    { "vit", "{\"architecture\": \"vit_base_patch16_rpn_224\"}", "architecture" },
+    { "resnet", "{\"architecture\": \"resnetblur50\"}", "architecture" },
+    { "resnet", "{\"architecture\": \"resnetaa50\"}", "architecture" },
+    { "resnet", "{\"hidden_act\": \"gelu\"}", "hidden_act" },
+    { "resnet", "{\"downsample_in_first_stage\": true}", "downsample" },
+    { "resnet", "{\"downsample_in_bottleneck\": true}", "downsample" },
+    { "convnext", "{\"hidden_act\": \"mish\"}", "hidden_act" },
+};
+
+START_TEST(test_otherwise)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
     struct mohs_weights *w;
     const struct item *it;
     void *self = NULL;
-    ok(registry_find(reg, MOHS_KIND_MODEL, "vit", &it, &e), &e);
+    ok(registry_find(reg, MOHS_KIND_MODEL, otherwise[_i].plugin, &it, &e), &e);
     const struct mohs_model_ops *ops = it->item->ops;
-    ok(weights_new("{\"architecture\": \"vit_base_patch16_rpn_224\"}", NULL,
-                   NULL, &w, &e), &e);
+    ok(weights_new(otherwise[_i].config, NULL, NULL, &w, &e), &e);
     ck_assert_int_eq(ops->create(registry_host(reg), NULL, w, &self, &e),
                      MOHS_E_FORMAT);
-    ck_assert_ptr_nonnull(strstr(e.text, "architecture"));
+    ck_assert_ptr_nonnull(strstr(e.text, otherwise[_i].named));
     weights_close(w);
 }
 END_TEST
@@ -705,7 +717,7 @@ int main(void)
     tcase_add_loop_test(t, test_pairs, 0, sizeof pair_golden / sizeof *pair_golden);
     tcase_add_test(t, test_no_head);
     tcase_add_test(t, test_naflex);
-    tcase_add_test(t, test_not_plain);
+    tcase_add_loop_test(t, test_otherwise, 0, sizeof otherwise / sizeof *otherwise);
     tcase_add_loop_test(t, test_silent, 0, sizeof silent / sizeof *silent);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

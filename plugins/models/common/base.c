@@ -2,6 +2,7 @@
 /* Operations that follow from a walk; see base.h. */
 #include "common/base.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,16 @@ void base_classifier(struct config *c, struct base *m, const char *bias)
     m->info.towers = MOHS_TOWER_IMAGE;
     m->info.logit_scale = 1;
     m->info.embed_dim = tensor_dim(c, bias, 0, n ? n : 1000);
+}
+
+void base_refuse(struct config *c, const char *part, const char *why)
+{
+    const char *name = config_string(c, "architecture", "");
+    char text[128];
+    if (!strstr(name, part))
+        return;
+    snprintf(text, sizeof text, "is %.60s, which is not read: %s", name, why);
+    config_fail(c, "architecture", text);
 }
 
 void base_image_size(struct config *c, struct base *m, uint32_t def)

@@ -53,6 +53,9 @@ void base_classifier(struct config *c, struct base *m, const char *bias);
     "\"image_mean\": [0.485, 0.456, 0.406], "            \
     "\"image_std\": [0.229, 0.224, 0.225]}"
 
+/* An error when timm's "architecture" has `part` in it: a network whose tensors
+ * have the same names and which computes something else, `why`. */
+void base_refuse(struct config *c, const char *part, const char *why);
 /* The size of the pictures: keys of transformers and timm, else `def`. */
 void base_image_size(struct config *c, struct base *m, uint32_t def);
 

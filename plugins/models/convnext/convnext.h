@@ -12,7 +12,8 @@ struct convnext {
     uint32_t blocks[CONVNEXT_STAGES], width[CONVNEXT_STAGES];
     uint32_t patch, kernel, mlp; /* mlp: times the width */
     int scaled, grn; /* layer scale (V1), response norm (V2) */
-    double eps;
+    int act;              /* of the MLP */
+    double eps, head_eps; /* of norms, and of the last */
 };
 
 /* Sizes from the tensors; without any from the configuration, whose section is

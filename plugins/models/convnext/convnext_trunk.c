@@ -37,7 +37,7 @@ static struct mohs_tensor *block(const struct convnext *m, struct net *n,
 {
     struct mohs_tensor *y = net_depthwise(n, x, "conv_dw", w, m->kernel);
     struct linear l = { .name = "mlp.fc1", .out = m->mlp * w, .in = w,
-                        .act = MOHS_ACT_GELU };
+                        .act = m->act };
     y = net_linear(n, net_norm(n, y, "norm", w, m->eps), &l);
     if (m->grn)
         y = grn(n, y, m->mlp * w);
@@ -77,7 +77,7 @@ struct mohs_tensor *convnext_trunk(const struct convnext *m, struct net *n,
     }
     net_at(n, "%s", m->at);
     return net_norm(n, net_global_pool(n, x), "head.norm",
-                    m->width[CONVNEXT_STAGES - 1], m->eps);
+                    m->width[CONVNEXT_STAGES - 1], m->head_eps);
 }
 
 uint32_t convnext_blocks(const struct convnext *m)
@@ -128,8 +128,9 @@ void convnext_read(struct config *c, struct convnext *m)
     m->scaled = !c->api->name(c->w, 0) ||
                 has(c, m, "stages.0.blocks.0.gamma");
     // timm's xxlarge, which CLIP uses, has the larger one
-    m->eps = config_number(c, "layer_norm_eps",
-                           m->width[0] == 384 ? 1e-5 : 1e-6, 1e-12, 1);
+    m->eps = m->width[0] == 384 ? 1e-5 : 1e-6;
+    m->head_eps = config_number(c, "layer_norm_eps", m->eps, 1e-12, 1);
+    m->act = config_activation(c, "hidden_act", "gelu");
     if (c->st >= 0 && convnext_blocks(m) > NET_LAYERS_MAX)
         c->st = mohs_fail(c->err, MOHS_E_FORMAT, "%s: %u blocks, at most %d",
                           c->api->path(c->w), convnext_blocks(m),

@@ -230,7 +230,8 @@ static void read_tower(struct config *c, struct tower *t)
     t->layers = config_count(c, "num_hidden_layers",
                              count_tensors(c, "blocks.", ".norm1.weight", 12),
                              NET_LAYERS_MAX);
-    uint32_t heads = t->width > 1024 ? 16 : (t->width + 63) / 64;
+    uint32_t heads = t->width > 1024 || strstr(name, "base_patch16_gap_224")
+                         ? 16 : (t->width + 63) / 64;
     heads = config_count(c, "model_args.num_heads", heads, 256);
     t->heads = config_count(c, "num_attention_heads", heads, 256);
     t->act = config_activation(c, "hidden_act",
@@ -345,19 +346,6 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
     return known ? 90 : *name ? 0 : schemes[i].sure;
 }
 
-/* The names of the tensors are the same, what is done with them is not. */
-static void refuse_others(struct config *c)
-{
-    static const char *const other[] = { "_rpn_" }; // norms behind the layers
-    const char *name = config_string(c, "architecture", "");
-    char text[80];
-    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
-        if (strstr(name, other[i])) {
-            snprintf(text, sizeof text, "is %.40s: not a plain ViT", name);
-            config_fail(c, "architecture", text);
-        }
-}
-
 static void read_all(struct config *c, void *model, uint32_t *blocks,
                      uint32_t *text_blocks)
 {
@@ -366,7 +354,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     (void)text_blocks;
     m->base.map = c->map = i < 0 ? NULL : schemes[i].map;
     m->pre_norm = has_tensor(c, "norm_pre.weight");
-    refuse_others(c);
+    base_refuse(c, "_rpn_", "norms come last");
     read_tower(c, &m->t);
     read_tokens(c, m);
     read_head(c, m);
