@@ -21,6 +21,12 @@ struct tensor; /* == struct mohs_tensor */
  * see as [1]. Generation counters tell graphs when to repack. */
 struct params;
 struct params *params_new(struct compute *c);
+/* How much of the declared parameters passes read and pack anew instead of
+ * holding them: a byte for this many operations, 0 none. As $MOHS_STREAM says, or
+ * 1000. For graphs planned later. */
+void params_set_streaming(struct params *p, double flops);
+/* Bytes on the device: values and packed forms. */
+uint64_t params_held_bytes(const struct params *p);
 void params_free(struct params *p);
 /* Creates or overwrites parameter `name` from host floats. */
 mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
@@ -32,7 +38,7 @@ typedef mohs_status params_reader(void *user, float *out, uint64_t count,
 /* Creates or replaces a parameter whose values stay where they are: `read`
  * gives them when a graph first wants them, and again for every form that
  * they are packed in. On devices that pack, matrices that only products read
- * are held packed and in no other form. `user` must outlive p. */
+ * are held packed and in no other form, or streamed (graph_stream.c). `user` must outlive p. */
 mohs_status params_declare(struct params *p, const char *name, uint32_t n_dims,
                            const uint32_t *dims, params_reader *read,
                            void *user, struct mohs_error *err);
@@ -91,7 +97,8 @@ struct graph_cost {
     uint64_t weight_bytes;  /* parameters used, once; not those that are held
                                in packed form only */
     uint64_t packed_bytes;  /* packed copies of weights, once per parameter
-                               set, whatever the number of graphs */
+                               set, whatever the number of graphs; of those
+                               that are streamed the largest */
     uint64_t scratch_bytes; /* most that one node borrows, once per device */
     double flops, bytes;    /* one run */
     uint32_t nodes;

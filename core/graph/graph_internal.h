@@ -60,6 +60,7 @@ struct node {
     uint32_t optional; /* bit i: out i is made only when something reads it */
     /* planning */
     bool live;
+    bool streamed; /* its weight is packed for this product alone */
     bool fixed;  /* small, and of weights alone: its results are kept */
     uint64_t of; /* params_version() + 1 that they are of; 0: none yet */
     uint32_t stage, pos;
@@ -205,6 +206,19 @@ struct pack_form {
  * NULL when the device does not pack. Borrowed. */
 mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
                           struct mohs_buffer **out, struct mohs_error *err);
+
+/* Whether parameter i may be streamed: packed for each product anew, from where
+ * `read` finds it; whether it is from now on; and that it shall be. A form that
+ * is held goes on being used. */
+bool params_streamable(const struct params *p, size_t i);
+bool params_streams(const struct params *p, size_t i);
+void params_stream(struct params *p, size_t i);
+/* Operations of a pass for each byte that it may stream; 0: none. */
+double params_streaming(const struct params *p);
+/* Marks the nodes of a planned graph whose weights are streamed; has them
+ * streamed. */
+void plan_streams(struct graph *g);
+void stream_weights(struct graph *g);
 
 /* ---- running ---- */
 mohs_status graph_allocate(struct graph *g, struct mohs_error *err);

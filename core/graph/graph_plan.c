@@ -275,12 +275,20 @@ static void cost_node(struct graph *g, const struct node *nd)
         k->scratch_bytes = scratch;
 }
 
-/* Counts each packed form of a weight once. */
+/* Counts each packed form of a weight once; of those that pass by the largest,
+ * with its values on their way. */
 static void cost_packed(struct graph *g)
 {
+    uint64_t passing = 0;
     for (uint32_t i = 0; i < g->n_order; i++) {
         struct dense_pack a, b;
         bool seen = !dense_packs(g->order[i], &a);
+        if (g->order[i]->streamed) {
+            uint64_t n = gemm_packed_bytes(g->c, a.form.n, a.form.k) *
+                             a.form.groups + 4 * g->order[i]->in[1]->count;
+            passing = n > passing ? n : passing;
+            continue;
+        }
         for (uint32_t j = 0; j < i && !seen; j++)
             seen = dense_packs(g->order[j], &b) && a.param == b.param &&
                    memcmp(&a.form, &b.form, sizeof a.form) == 0;
@@ -288,6 +296,7 @@ static void cost_packed(struct graph *g)
             g->cost.packed_bytes +=
                 gemm_packed_bytes(g->c, a.form.n, a.form.k) * a.form.groups;
     }
+    g->cost.packed_bytes += passing;
 }
 
 static void cost_all(struct graph *g)
@@ -328,7 +337,7 @@ static void plan_reset(struct graph *g)
         t->st = NULL;
     }
     for (struct node *nd = g->nodes; nd; nd = nd->next)
-        nd->live = false;
+        nd->live = nd->streamed = false;
     memset(g->segment_bytes, 0, sizeof g->segment_bytes);
     memset(&g->cost, 0, sizeof g->cost);
     g->n_order = g->n_storage = g->n_segments = 0;
@@ -348,6 +357,7 @@ mohs_status graph_plan(struct graph *g, struct graph_cost *cost,
         free(by_id);
         order_nodes(g);
         mark_floats(g);
+        plan_streams(g);
         make_storage(g);
         RET_IF_ERR(place_all(g, err));
         cost_all(g);

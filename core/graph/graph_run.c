@@ -40,6 +40,7 @@ mohs_status graph_allocate(struct graph *g, struct mohs_error *err)
             RET_IF_ERR(buffer_sub(g->segment[s->segment], (size_t)s->offset,
                                   (size_t)s->bytes, &s->window, err));
     }
+    stream_weights(g);
     for (struct tensor *t = g->tensors; t; t = t->next)
         if (t->kind == T_WEIGHT && t->floats)
             RET_IF_ERR(params_keep(g->params, t->param, err));

@@ -2,7 +2,8 @@
 /*
  * Named parameters on the device, and their packed forms for gemm. Values that
  * were declared with a reader come from it whenever they are wanted: a weight
- * that only products read is kept in its packed form alone.
+ * that only products read is kept in its packed form alone, or, streamed, in
+ * none and packed again for each product.
  */
 #include "config.h"
 
@@ -10,6 +11,8 @@
 #include <string.h>
 
 #include "graph/graph_internal.h"
+
+enum { STREAMING = 1000 };
 
 struct packed {
     struct packed *next;
@@ -26,6 +29,7 @@ struct param {
     params_reader *read;
     void *user;
     struct packed *packed;
+    bool streamed;
 };
 
 struct params {
@@ -33,14 +37,28 @@ struct params {
     struct param *v;
     size_t n, cap;
     uint64_t version;
+    double streaming;
     struct mohs_buffer *staging; /* values on their way to a packed form */
+    struct mohs_buffer *passing; /* the packed form of what is streamed */
 };
 
 struct params *params_new(struct compute *c)
 {
     struct params *p = xcalloc(1, sizeof *p);
     p->c = c;
+    const char *set = getenv("MOHS_STREAM");
+    p->streaming = set ? strtod(set, NULL) : STREAMING;
     return p;
+}
+
+void params_set_streaming(struct params *p, double flops)
+{
+    p->streaming = flops;
+}
+
+double params_streaming(const struct params *p)
+{
+    return p->streaming;
 }
 
 void params_free(struct params *p)
@@ -58,6 +76,7 @@ void params_free(struct params *p)
         free(p->v[i].name);
     }
     buffer_unref(p->staging);
+    buffer_unref(p->passing);
     free(p->v);
     free(p);
 }
@@ -116,10 +135,23 @@ static mohs_status param_at(struct params *p, const char *name, uint32_t n_dims,
 }
 
 static mohs_status param_buffer(struct params *p, const struct param *v,
-                                struct mohs_buffer **out, struct mohs_error *err)
+                                size_t bytes, struct mohs_buffer **out,
+                                struct mohs_error *err)
 {
-    mohs_status st = buffer_new(p->c, (size_t)v->count * 4, out, err);
+    mohs_status st = buffer_new(p->c, bytes, out, err);
     return st < 0 ? err_prefix(err, st, "parameter \"%s\"", v->name) : st;
+}
+
+/* *buf for all weights in turn: what is queued keeps the smaller one alive. */
+static mohs_status shared_buffer(struct params *p, const struct param *v,
+                                 size_t bytes, struct mohs_buffer **buf,
+                                 struct mohs_error *err)
+{
+    if (*buf && buffer_bytes(*buf) >= bytes)
+        return MOHS_OK;
+    buffer_unref(*buf);
+    *buf = NULL;
+    return param_buffer(p, v, bytes, buf, err);
 }
 
 mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
@@ -130,7 +162,7 @@ mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
     RET_IF_ERR(param_at(p, name, n_dims, dims, &i, err));
     struct param *v = &p->v[i];
     if (!v->buf)
-        RET_IF_ERR(param_buffer(p, v, &v->buf, err));
+        RET_IF_ERR(param_buffer(p, v, (size_t)v->count * 4, &v->buf, err));
     RET_IF_ERR(buffer_write(v->buf, 0, data, (size_t)v->count * 4, err));
     params_touch(p, i);
     return MOHS_OK;
@@ -194,11 +226,7 @@ mohs_status params_floats(struct params *p, size_t i, struct mohs_buffer **out,
     *out = v->buf;
     if (v->buf)
         return MOHS_OK;
-    if (!p->staging || buffer_bytes(p->staging) < v->count * 4) {
-        buffer_unref(p->staging);
-        p->staging = NULL;
-        RET_IF_ERR(param_buffer(p, v, &p->staging, err));
-    }
+    RET_IF_ERR(shared_buffer(p, v, (size_t)v->count * 4, &p->staging, err));
     RET_IF_ERR(param_fill(v, p->staging, err));
     *out = p->staging;
     return MOHS_OK;
@@ -210,7 +238,7 @@ mohs_status params_keep(struct params *p, size_t i, struct mohs_error *err)
     struct mohs_buffer *buf = NULL;
     if (v->buf)
         return MOHS_OK;
-    RET_IF_ERR(param_buffer(p, v, &buf, err));
+    RET_IF_ERR(param_buffer(p, v, (size_t)v->count * 4, &buf, err));
     mohs_status st = param_fill(v, buf, err);
     if (st < 0)
         buffer_unref(buf);
@@ -271,18 +299,56 @@ static mohs_status pack_group(struct params *p, const struct param *v,
                        f->n, f->k, to, at, err);
 }
 
-static mohs_status pack_all(struct params *p, size_t i, struct packed *pk,
+static mohs_status pack_all(struct params *p, size_t i,
+                            const struct pack_form *f, struct mohs_buffer *to,
                             struct mohs_error *err)
 {
-    const struct param *v = &p->v[i];
     struct mohs_buffer *from;
     RET_IF_ERR(params_floats(p, i, &from, err));
     mohs_status st = MOHS_OK;
-    for (uint32_t j = 0; j < pk->form.groups && st >= 0; j++)
-        st = pack_group(p, v, from, &pk->form, j, pk->buf, err);
-    if (st >= 0)
-        pk->generation = v->generation;
+    for (uint32_t j = 0; j < f->groups && st >= 0; j++)
+        st = pack_group(p, &p->v[i], from, f, j, to, err);
     return st;
+}
+
+static size_t form_bytes(const struct params *p, const struct pack_form *f)
+{
+    return gemm_packed_bytes(p->c, f->n, f->k) * f->groups;
+}
+
+static struct packed *packed_find(const struct param *v,
+                                  const struct pack_form *f)
+{
+    struct packed *pk = v->packed;
+    while (pk && memcmp(&pk->form, f, sizeof *f) != 0)
+        pk = pk->next;
+    return pk;
+}
+
+bool params_streamable(const struct params *p, size_t i)
+{
+    return p->v[i].read && !p->v[i].buf && !p->v[i].packed;
+}
+
+bool params_streams(const struct params *p, size_t i)
+{
+    return p->v[i].streamed;
+}
+
+void params_stream(struct params *p, size_t i)
+{
+    p->v[i].streamed = true;
+}
+
+uint64_t params_held_bytes(const struct params *p)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        n += p->v[i].buf ? p->v[i].count * 4 : 0;
+        for (const struct packed *k = p->v[i].packed; k; k = k->next)
+            n += form_bytes(p, &k->form);
+    }
+    return n;
 }
 
 mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
@@ -290,21 +356,26 @@ mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
 {
     struct param *v = &p->v[i];
     *out = NULL;
-    size_t bytes = gemm_packed_bytes(p->c, f->n, f->k) * f->groups;
+    size_t bytes = form_bytes(p, f);
     if (!bytes)
         return MOHS_OK;
-    struct packed *pk = v->packed;
-    while (pk && memcmp(&pk->form, f, sizeof *f) != 0)
-        pk = pk->next;
+    if (v->streamed && params_streamable(p, i)) {
+        RET_IF_ERR(shared_buffer(p, v, bytes, &p->passing, err));
+        RET_IF_ERR(pack_all(p, i, f, p->passing, err));
+        *out = p->passing;
+        return MOHS_OK;
+    }
+    struct packed *pk = packed_find(v, f);
     if (!pk) {
         struct mohs_buffer *buf;
-        RET_IF_ERR(buffer_new(p->c, bytes, &buf, err));
+        RET_IF_ERR(param_buffer(p, v, bytes, &buf, err));
         pk = xcalloc(1, sizeof *pk);
         *pk = (struct packed){ v->packed, *f, 0, buf };
         v->packed = pk;
     }
     if (pk->generation != v->generation)
-        RET_IF_ERR(pack_all(p, i, pk, err));
+        RET_IF_ERR(pack_all(p, i, f, pk->buf, err));
+    pk->generation = v->generation;
     *out = pk->buf;
     return MOHS_OK;
 }

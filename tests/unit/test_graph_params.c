@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Declared parameters: read when a graph wants them, held once, in the form
- * that it reads, and the same bits as parameters that were set. */
+ * that it reads, or streamed, and the same bits as parameters that were set. */
 #include "config.h"
 
 #include <check.h>
@@ -41,6 +41,7 @@ static void setup(void)
     gm_ok(compute_open(getenv("MOHS_DEVICE"), &dev, &e), &e);
     par = gm_params(dev);
     declared = params_new(dev);
+    params_set_streaming(declared, 0);
     for (size_t i = 0; i < params_count(par); i++) {
         uint32_t dims[MOHS_DIMS_MAX], n = params_shape(par, i, dims);
         origin[i] = (struct origin) { .name = params_name(par, i) };
@@ -202,6 +203,121 @@ START_TEST(reader_fails)
 }
 END_TEST
 
+/* A byte for so few operations: all that may be. */
+#define ALL 1e-6
+
+/* The same bits from weights that are packed for each product, forward and
+ * backward, and nothing of them is held. */
+START_TEST(streamed)
+{
+    struct tensor *a[GM_WRT], *b[GM_WRT];
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct graph_cost held, cost;
+    struct gm m = gm_training(dev, par, 5, a), k;
+    params_set_streaming(declared, ALL);
+    k = gm_training(dev, declared, 5, b);
+    gm_ok(graph_plan(m.g, &held, &e), &e);
+    gm_ok(graph_plan(k.g, &cost, &e), &e);
+    for (int round = 0; round < 3; round++) {
+        gm_write(&m);
+        gm_write(&k);
+        gm_ok(graph_run(m.g, &e), &e);
+        gm_ok(graph_run(k.g, &e), &e);
+    }
+    same_output(m.loss, k.loss);
+    for (int i = 0; i < GM_WRT; i++)
+        same_output(a[i], b[i]);
+    if (held.packed_bytes) {
+        size_t i = params_find(declared, "image.1.f1.w");
+        ck_assert(params_streams(declared, i) && params_streamable(declared, i));
+        ck_assert_uint_ge(origin[i].reads, 3);
+        ck_assert_uint_lt(cost.packed_bytes, held.packed_bytes);
+        ck_assert_uint_lt(params_held_bytes(declared),
+                          params_held_bytes(par) - held.packed_bytes);
+    }
+    graph_free(m.g);
+    graph_free(k.g);
+}
+END_TEST
+
+/* What one graph holds another uses; what one streams, all do; a new value is
+ * seen, and one that was set is held. */
+START_TEST(streamed_beside_held)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    const char *name = "image.1.f1.w";
+    struct gm one = image_only(declared), m = image_only(par), two;
+    size_t i = params_find(declared, name);
+    uint32_t dims[MOHS_DIMS_MAX], n = params_shape(par, i, dims);
+    size_t count = (size_t)dims[0] * dims[1];
+    float *v = calloc(count, sizeof *v);
+    run_image(&one);
+    uint64_t held = params_held_bytes(declared);
+    params_set_streaming(declared, ALL);
+    two = image_only(declared);
+    run_image(&two);
+    run_image(&m);
+    same_output(two.image, m.image);
+    ck_assert_uint_eq(params_held_bytes(declared), held);
+    ck_assert_uint_eq(origin[i].reads, 1);
+    graph_free(one.g);
+    graph_free(two.g);
+    graph_free(m.g);
+    teardown();
+
+    setup();
+    params_set_streaming(declared, ALL);
+    two = image_only(declared);
+    m = image_only(par);
+    run_image(&two);
+    params_set_streaming(declared, 0); // as a last, small batch might have it
+    one = image_only(declared);
+    run_image(&one);
+    same_output(one.image, two.image);
+    if (params_streams(declared, i))
+        ck_assert_uint_eq(origin[i].reads, 2);
+    gm_ok(params_read(par, name, v, count, &e), &e);
+    v[7] += 1;
+    gm_ok(params_set(par, name, n, dims, v, &e), &e); // where it is read from
+    run_image(&m);
+    gm_ok(params_declare(declared, name, n, dims, from_set, &origin[i], &e), &e);
+    run_image(&one);
+    same_output(one.image, m.image);
+    v[7] += 1;
+    gm_ok(params_set(par, name, n, dims, v, &e), &e);
+    gm_ok(params_set(declared, name, n, dims, v, &e), &e);
+    run_image(&m);
+    run_image(&two);
+    same_output(two.image, m.image);
+    ck_assert(!params_streamable(declared, i));
+    free(v);
+    graph_free(one.g);
+    graph_free(two.g);
+    graph_free(m.g);
+}
+END_TEST
+
+/* A reader that fails in the middle of a pass, and then does not. */
+START_TEST(streamed_reader_fails)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    params_set_streaming(declared, ALL);
+    struct gm k = image_only(declared), m = image_only(par);
+    run_image(&k);
+    if (params_streams(declared, params_find(declared, "image.1.q.w"))) {
+        origin_of("image.1.q.w")->broken = true;
+        ck_assert_int_eq(graph_run(k.g, &e), MOHS_E_IO);
+        ck_assert_ptr_nonnull(strstr(e.text, "unreadable"));
+        origin_of("image.1.q.w")->broken = false;
+    }
+    run_image(&k);
+    run_image(&m);
+    same_output(k.image, m.image);
+    graph_free(k.g);
+    graph_free(m.g);
+}
+END_TEST
+
 START_TEST(nan_in_a_packed_weight)
 {
     struct gm k = image_only(declared);
@@ -277,6 +393,9 @@ int main(void)
     tcase_add_test(t, held_once);
     tcase_add_test(t, other_forms_later);
     tcase_add_test(t, reader_fails);
+    tcase_add_test(t, streamed);
+    tcase_add_test(t, streamed_beside_held);
+    tcase_add_test(t, streamed_reader_fails);
     tcase_add_test(t, nan_in_a_packed_weight);
     tcase_add_test(t, shape_is_fixed);
     tcase_add_test(t, made_of_weights);
