@@ -40,6 +40,25 @@ mohs_status buffer_new(struct compute *c, size_t bytes, struct mohs_buffer **out
     return MOHS_OK;
 }
 
+mohs_status buffer_over(struct compute *c, const void *host, size_t bytes,
+                        struct mohs_buffer **out, struct mohs_error *err)
+{
+    cl_int e;
+    *out = NULL;
+    if (c->info.type != MOHS_DEVICE_CPU || !bytes || bytes > c->info.max_alloc_bytes)
+        return MOHS_OK;
+    cl_mem mem = clCreateBuffer(c->ctx, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR,
+                                bytes, (void *)(uintptr_t)host, &e);
+    if (e)
+        return cl_fail(err, e, "buffer over %zu bytes of the host", bytes);
+    struct mohs_buffer *b = xcalloc(1, sizeof *b);
+    *b = (struct mohs_buffer) { .refs = 1, .c = c, .mem = mem, .bytes = bytes,
+                                .over = true };
+    compute_ref(c);
+    *out = b;
+    return MOHS_OK;
+}
+
 mohs_status buffer_sub(struct mohs_buffer *parent, size_t offset, size_t bytes,
                        struct mohs_buffer **out, struct mohs_error *err)
 {
@@ -96,7 +115,7 @@ void buffer_unref(struct mohs_buffer *b)
     clReleaseMemObject(b->mem);
     if (b->parent)
         buffer_unref(b->parent);
-    else
+    else if (!b->over)
         c->mem_now -= b->bytes;
     free(b);
     compute_drop(c);

@@ -41,6 +41,11 @@ const char *compute_fingerprint(const struct compute *c);
 /* ---- memory: counted, so that peak use is known ---- */
 mohs_status buffer_new(struct compute *c, size_t bytes, struct mohs_buffer **out,
                        struct mohs_error *err);
+/* A buffer over `bytes` of the host's memory that is only read, without a copy;
+ * *out NULL where device and host share none. `host`, of any alignment of
+ * floats, must stay until the work that reads it is done. Not counted. */
+mohs_status buffer_over(struct compute *c, const void *host, size_t bytes,
+                        struct mohs_buffer **out, struct mohs_error *err);
 /* A window of `parent`; offset must be a multiple of 128 bytes. Keeps a
  * reference on the parent. */
 mohs_status buffer_sub(struct mohs_buffer *parent, size_t offset, size_t bytes,

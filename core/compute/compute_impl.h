@@ -63,6 +63,7 @@ struct mohs_buffer {
     cl_mem mem;
     size_t bytes;
     struct mohs_buffer *parent; /* of a window, else NULL */
+    bool over;                  /* the host's memory */
 };
 
 /* "CL_OUT_OF_RESOURCES" and so on. */

@@ -275,6 +275,21 @@ static mohs_status source_read(void *user, float *out, uint64_t count,
     return weights_read_param(s->weights, &s->spec, out, err);
 }
 
+static const float *source_view(void *user)
+{
+    const struct source *s = user;
+    return weights_view_param(s->weights, &s->spec);
+}
+
+static void source_leave(void *user)
+{
+    const struct source *s = user;
+    weights_leave_param(s->weights, &s->spec);
+}
+
+static const struct params_source from_weights = { source_read, source_view,
+                                                   source_leave };
+
 static mohs_status declare_one(void *user, const struct mohs_weight_spec *spec,
                                struct mohs_error *err)
 {
@@ -289,7 +304,7 @@ static mohs_status declare_one(void *user, const struct mohs_weight_spec *spec,
     if (s->spec.source)
         s->spec.source = arena_strdup(e->sources, s->spec.source);
     return params_declare(e->params, s->spec.name, spec->n_dims, spec->dims,
-                          source_read, s, err);
+                          &from_weights, s, err);
 }
 
 mohs_status encoder_declare(struct encoder *e, encoder_describe describe,

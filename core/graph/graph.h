@@ -23,7 +23,7 @@ struct params;
 struct params *params_new(struct compute *c);
 /* How much of the declared parameters passes read and pack anew instead of
  * holding them: a byte for this many operations, 0 none. As $MOHS_STREAM says, or
- * 1000. For graphs planned later. */
+ * 450. For graphs planned later. */
 void params_set_streaming(struct params *p, double flops);
 /* Bytes on the device: values and packed forms. */
 uint64_t params_held_bytes(const struct params *p);
@@ -32,16 +32,23 @@ void params_free(struct params *p);
 mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
                        const uint32_t *dims, const float *data,
                        struct mohs_error *err);
-/* Copies all count = product of dims values to out. */
-typedef mohs_status params_reader(void *user, float *out, uint64_t count,
-                                  struct mohs_error *err);
-/* Creates or replaces a parameter whose values stay where they are: `read`
+/* Where the values of a parameter are. */
+struct params_source {
+    /* Copies all count = product of dims values to out. */
+    mohs_status (*read)(void *user, float *out, uint64_t count,
+                        struct mohs_error *err);
+    /* May be NULL. The values where they lie in the host's memory, or NULL: they
+     * must be read. They stay until leave, when they may go. */
+    const float *(*view)(void *user);
+    void (*leave)(void *user);
+};
+/* Creates or replaces a parameter whose values stay where they are: `from`
  * gives them when a graph first wants them, and again for every form that
  * they are packed in. On devices that pack, matrices that only products read
- * are held packed and in no other form, or streamed (graph_stream.c). `user` must outlive p. */
+ * are held packed and in no other form, or streamed (graph_stream.c). `from` and `user` must outlive p. */
 mohs_status params_declare(struct params *p, const char *name, uint32_t n_dims,
-                           const uint32_t *dims, params_reader *read,
-                           void *user, struct mohs_error *err);
+                           const uint32_t *dims,
+                           const struct params_source *from, void *user, struct mohs_error *err);
 mohs_status params_read(struct params *p, const char *name, float *out,
                         uint64_t count, struct mohs_error *err);
 size_t params_count(const struct params *p);

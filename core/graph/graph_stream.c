@@ -5,7 +5,7 @@
  * write of the weight, a product of m rows 2 m operations a value: with many
  * rows streaming costs nothing that can be measured, with few it is worth
  * only some. Each pass may stream a byte per params_streaming() operations, by
- * default about 2 % of its time; what has most operations a byte goes first. A weight that
+ * default about 4 % of its time; what has most operations a byte goes first. A weight that
  * one graph streams, all do, so that a last small batch does not bring back
  * what the large ones spared. Results are the same bits.
  */

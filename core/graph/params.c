@@ -12,7 +12,7 @@
 
 #include "graph/graph_internal.h"
 
-enum { STREAMING = 1000 };
+enum { STREAMING = 450 };
 
 struct packed {
     struct packed *next;
@@ -25,8 +25,8 @@ struct param {
     char *name;
     uint32_t n_dims, dims[MOHS_DIMS_MAX];
     uint64_t count, generation;
-    struct mohs_buffer *buf; /* NULL: still where `read` finds it */
-    params_reader *read;
+    struct mohs_buffer *buf; /* NULL: still where `from` finds it */
+    const struct params_source *from;
     void *user;
     struct packed *packed;
     bool streamed;
@@ -169,15 +169,16 @@ mohs_status params_set(struct params *p, const char *name, uint32_t n_dims,
 }
 
 mohs_status params_declare(struct params *p, const char *name, uint32_t n_dims,
-                           const uint32_t *dims, params_reader *read,
-                           void *user, struct mohs_error *err)
+                           const uint32_t *dims,
+                           const struct params_source *from, void *user,
+                           struct mohs_error *err)
 {
     size_t i;
     RET_IF_ERR(param_at(p, name, n_dims, dims, &i, err));
     struct param *v = &p->v[i];
     buffer_unref(v->buf);
     v->buf = NULL;
-    v->read = read;
+    v->from = from;
     v->user = user;
     params_touch(p, i);
     return MOHS_OK;
@@ -188,10 +189,10 @@ static mohs_status param_read(const struct param *v, float *out,
 {
     if (v->buf)
         return buffer_read(v->buf, 0, out, (size_t)v->count * 4, err);
-    if (!v->read) // params_set() found no memory
+    if (!v->from) // params_set() found no memory
         return mohs_fail(err, MOHS_E_ARG, "parameter \"%s\" has no values",
                          v->name);
-    return v->read(v->user, out, v->count, err);
+    return v->from->read(v->user, out, v->count, err);
 }
 
 mohs_status params_read(struct params *p, const char *name, float *out,
@@ -299,16 +300,48 @@ static mohs_status pack_group(struct params *p, const struct param *v,
                        f->n, f->k, to, at, err);
 }
 
+static mohs_status pack_from(struct params *p, const struct param *v,
+                             const struct pack_form *f, struct mohs_buffer *from,
+                             struct mohs_buffer *to, struct mohs_error *err)
+{
+    mohs_status st = MOHS_OK;
+    for (uint32_t j = 0; j < f->groups && st >= 0; j++)
+        st = pack_group(p, v, from, f, j, to, err);
+    return st;
+}
+
+/* Packs the values where they lie, if they can be seen there: *seen. */
+static mohs_status pack_seen(struct params *p, const struct param *v,
+                             const struct pack_form *f, struct mohs_buffer *to,
+                             bool *seen, struct mohs_error *err)
+{
+    struct mohs_buffer *from = NULL;
+    const float *x = !v->buf && v->from && v->from->view ? v->from->view(v->user)
+                                                         : NULL;
+    *seen = false;
+    if (x)
+        RET_IF_ERR(buffer_over(p->c, x, (size_t)v->count * 4, &from, err));
+    if (!from)
+        return MOHS_OK;
+    *seen = true;
+    mohs_status st = pack_from(p, v, f, from, to, err);
+    mohs_status end = compute_finish(p->c, st < 0 ? NULL : err);
+    buffer_unref(from);
+    v->from->leave(v->user);
+    return st < 0 ? st : end;
+}
+
 static mohs_status pack_all(struct params *p, size_t i,
                             const struct pack_form *f, struct mohs_buffer *to,
                             struct mohs_error *err)
 {
     struct mohs_buffer *from;
+    bool seen;
+    RET_IF_ERR(pack_seen(p, &p->v[i], f, to, &seen, err));
+    if (seen)
+        return MOHS_OK;
     RET_IF_ERR(params_floats(p, i, &from, err));
-    mohs_status st = MOHS_OK;
-    for (uint32_t j = 0; j < f->groups && st >= 0; j++)
-        st = pack_group(p, &p->v[i], from, f, j, to, err);
-    return st;
+    return pack_from(p, &p->v[i], f, from, to, err);
 }
 
 static size_t form_bytes(const struct params *p, const struct pack_form *f)
@@ -327,7 +360,7 @@ static struct packed *packed_find(const struct param *v,
 
 bool params_streamable(const struct params *p, size_t i)
 {
-    return p->v[i].read && !p->v[i].buf && !p->v[i].packed;
+    return p->v[i].from && !p->v[i].buf && !p->v[i].packed;
 }
 
 bool params_streams(const struct params *p, size_t i)

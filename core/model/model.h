@@ -71,6 +71,13 @@ mohs_status weights_fits(const struct mohs_weights *w,
 mohs_status weights_read_param(const struct mohs_weights *w,
                                const struct mohs_weight_spec *spec, float *out,
                                struct mohs_error *err);
+/* Its values where they lie in the file, if they are floats in its order
+ * there, else NULL: read them. weights_leave_param() gives the file's pages back
+ * when they are not needed any more. */
+const float *weights_view_param(const struct mohs_weights *w,
+                                const struct mohs_weight_spec *spec);
+void weights_leave_param(const struct mohs_weights *w,
+                         const struct mohs_weight_spec *spec);
 extern const struct mohs_weights_api weights_api;
 
 /* ---- tokenizers -------------------------------------------------------- */

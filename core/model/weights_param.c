@@ -128,6 +128,15 @@ static mohs_status read_transposed(const struct mohs_weights *w,
     return MOHS_OK;
 }
 
+/* Values of the parameter, and of one of its rows. */
+static uint64_t count_of(const struct mohs_weight_spec *spec, uint64_t *row)
+{
+    *row = 1;
+    for (uint32_t i = 1; i < spec->n_dims; i++)
+        *row *= spec->dims[i];
+    return spec->n_dims ? *row * spec->dims[0] : 1;
+}
+
 mohs_status weights_read_param(const struct mohs_weights *w,
                                const struct mohs_weight_spec *spec, float *out,
                                struct mohs_error *err)
@@ -135,14 +144,36 @@ mohs_status weights_read_param(const struct mohs_weights *w,
     struct source s;
     const struct wtensor *t;
     RET_IF_ERR(find_source(w, spec, &s, &t, err));
-    uint64_t count = 1, row = 1;
-    for (uint32_t i = 0; i < spec->n_dims; i++)
-        count *= spec->dims[i];
-    for (uint32_t i = 1; i < spec->n_dims; i++)
-        row *= spec->dims[i];
+    uint64_t row, count = count_of(spec, &row);
     mohs_status st =
         s.transposed
             ? read_transposed(w, t, &s, spec->dims[0], out, err)
             : weights_values(w, t, s.first * row, out, count, err);
     return st < 0 ? err_prefix(err, st, "%s: tensor %s", w->path, s.name) : st;
+}
+
+const float *weights_view_param(const struct mohs_weights *w,
+                                const struct mohs_weight_spec *spec)
+{
+    struct source s;
+    const struct wtensor *t;
+    uint64_t row;
+    if (find_source(w, spec, &s, &t, NULL) < 0 || s.transposed ||
+        t->dtype != DT_F32)
+        return NULL;
+    count_of(spec, &row);
+    const void *at = t->data + s.first * row * sizeof(float);
+    return (uintptr_t)at % sizeof(float) ? NULL : at;
+}
+
+void weights_leave_param(const struct mohs_weights *w,
+                         const struct mohs_weight_spec *spec)
+{
+    struct source s;
+    const struct wtensor *t;
+    uint64_t row, count = count_of(spec, &row);
+    if (find_source(w, spec, &s, &t, NULL) < 0)
+        return;
+    size_t bytes = dtype_table[t->dtype].bytes;
+    weights_forget(w, t->data + s.first * row * bytes, (size_t)count * bytes);
 }

@@ -20,6 +20,8 @@ static struct origin {
     uint32_t reads;
     float poison; /* in place of the first value, when not 0 */
     bool broken;
+    float *seen; /* while it is viewed */
+    uint32_t views;
 } origin[128];
 
 static mohs_status from_set(void *user, float *out, uint64_t count,
@@ -35,6 +37,35 @@ static mohs_status from_set(void *user, float *out, uint64_t count,
     return MOHS_OK;
 }
 
+static const struct params_source copied = { .read = from_set };
+
+/* A view that is gone when it is left. */
+static const float *view_set(void *user)
+{
+    struct origin *o = user;
+    struct mohs_error e = MOHS_ERROR_INIT;
+    uint32_t dims[MOHS_DIMS_MAX];
+    uint32_t n = params_shape(par, params_find(par, o->name), dims);
+    uint64_t count = 1;
+    for (uint32_t i = 0; i < n; i++)
+        count *= dims[i];
+    ck_assert_ptr_null(o->seen);
+    o->views++;
+    o->seen = malloc((size_t)count * sizeof *o->seen);
+    gm_ok(params_read(par, o->name, o->seen, count, &e), &e);
+    return o->seen;
+}
+
+static void leave_set(void *user)
+{
+    struct origin *o = user;
+    ck_assert_ptr_nonnull(o->seen);
+    free(o->seen);
+    o->seen = NULL;
+}
+
+static const struct params_source viewed = { from_set, view_set, leave_set };
+
 static void setup(void)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
@@ -45,7 +76,7 @@ static void setup(void)
     for (size_t i = 0; i < params_count(par); i++) {
         uint32_t dims[MOHS_DIMS_MAX], n = params_shape(par, i, dims);
         origin[i] = (struct origin) { .name = params_name(par, i) };
-        gm_ok(params_declare(declared, origin[i].name, n, dims, from_set,
+        gm_ok(params_declare(declared, origin[i].name, n, dims, &copied,
                              &origin[i], &e), &e);
     }
 }
@@ -280,7 +311,7 @@ START_TEST(streamed_beside_held)
     v[7] += 1;
     gm_ok(params_set(par, name, n, dims, v, &e), &e); // where it is read from
     run_image(&m);
-    gm_ok(params_declare(declared, name, n, dims, from_set, &origin[i], &e), &e);
+    gm_ok(params_declare(declared, name, n, dims, &copied, &origin[i], &e), &e);
     run_image(&one);
     same_output(one.image, m.image);
     v[7] += 1;
@@ -293,6 +324,34 @@ START_TEST(streamed_beside_held)
     free(v);
     graph_free(one.g);
     graph_free(two.g);
+    graph_free(m.g);
+}
+END_TEST
+
+/* Values that lie in the host's memory are packed from there, without a copy,
+ * streamed and held. */
+START_TEST(packed_where_they_lie)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct gm m = image_only(par), k;
+    for (size_t i = 0; i < params_count(par); i++) {
+        uint32_t dims[MOHS_DIMS_MAX], n = params_shape(par, i, dims);
+        gm_ok(params_declare(declared, origin[i].name, n, dims, &viewed,
+                             &origin[i], &e), &e);
+    }
+    params_set_streaming(declared, _i ? ALL : 0);
+    k = image_only(declared);
+    run_image(&m);
+    run_image(&k);
+    run_image(&k);
+    same_output(k.image, m.image);
+    struct origin *w = origin_of("image.1.f1.w");
+    if (compute_device(dev)->type == MOHS_DEVICE_CPU) {
+        ck_assert_uint_eq(w->reads, 0);
+        ck_assert_uint_eq(w->views, _i ? 2 : 1);
+    }
+    ck_assert_ptr_null(w->seen);
+    graph_free(k.g);
     graph_free(m.g);
 }
 END_TEST
@@ -332,7 +391,7 @@ START_TEST(shape_is_fixed)
 {
     struct mohs_error e = MOHS_ERROR_INIT;
     uint32_t dims[] = { GM_WIDTH, 1 };
-    ck_assert_int_eq(params_declare(declared, "cls", 2, dims, from_set,
+    ck_assert_int_eq(params_declare(declared, "cls", 2, dims, &copied,
                                     &origin[0], &e), MOHS_E_ARG);
     ck_assert_ptr_nonnull(strstr(e.text, "\"cls\": its shape is fixed"));
 }
@@ -395,6 +454,7 @@ int main(void)
     tcase_add_test(t, reader_fails);
     tcase_add_test(t, streamed);
     tcase_add_test(t, streamed_beside_held);
+    tcase_add_loop_test(t, packed_where_they_lie, 0, 2);
     tcase_add_test(t, streamed_reader_fails);
     tcase_add_test(t, nan_in_a_packed_weight);
     tcase_add_test(t, shape_is_fixed);
