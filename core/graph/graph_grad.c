@@ -137,6 +137,7 @@ mohs_status graph_grad(struct graph *g, struct tensor *loss,
     if (g->planned)
         graph_fail(g, MOHS_E_ARG, "gradient: the graph is planned already");
     RET_IF_ERR(graph_status(g, err));
+    g->differentiated = true;
     seed = seed_check(g, loss, seed);
     RET_IF_ERR(graph_status(g, err));
 

@@ -124,6 +124,7 @@ struct graph {
     struct tap *wanted; /* perturbed taps */
     const char *near;
     uint32_t stage, n_stages;
+    bool differentiated;
     /* planning */
     bool planned, ready;
     struct node **order; /* live nodes by (stage, creation) */
@@ -203,13 +204,15 @@ struct pack_form {
     struct gemm_taps taps;
 };
 /* Parameter i in that form, made or remade when the parameter changed; *out
- * NULL when the device does not pack. Borrowed. */
+ * NULL when the device does not pack. Borrowed; `stream`, where no form is held:
+ * until the next call. */
 mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
-                          struct mohs_buffer **out, struct mohs_error *err);
+                          bool stream, struct mohs_buffer **out,
+                          struct mohs_error *err);
 
 /* Whether parameter i may be streamed: packed for each product anew, from where
- * `read` finds it; whether it is from now on; and that it shall be. A form that
- * is held goes on being used. */
+ * it is declared to be, as no form is held; whether a graph does, and that one
+ * does. */
 bool params_streamable(const struct params *p, size_t i);
 bool params_streams(const struct params *p, size_t i);
 void params_stream(struct params *p, size_t i);
@@ -218,7 +221,7 @@ double params_streaming(const struct params *p);
 /* Marks the nodes of a planned graph whose weights are streamed; has them
  * streamed. */
 void plan_streams(struct graph *g);
-void stream_weights(struct graph *g);
+void stream_weights(const struct graph *g);
 
 /* ---- running ---- */
 mohs_status graph_allocate(struct graph *g, struct mohs_error *err);

@@ -7,7 +7,8 @@
  * only some. Each pass may stream a byte per params_streaming() operations, by
  * default about 4 % of its time; what has most operations a byte goes first. A weight that
  * one graph streams, all do, so that a last small batch does not bring back
- * what the large ones spared. Results are the same bits.
+ * what the large ones spared. Graphs with gradients hold theirs: attacks run
+ * them over and over. Results are the same bits.
  */
 #include "config.h"
 
@@ -35,7 +36,7 @@ static int by_worth(const void *a, const void *b)
 static bool may_stream(const struct graph *g, uint32_t i, struct dense_pack *pk)
 {
     const struct node *nd = g->order[i];
-    return dense_packs(nd, pk) && !nd->in[1]->root->floats &&
+    return !g->differentiated && dense_packs(nd, pk) && !nd->in[1]->root->floats &&
            gemm_packed_bytes(g->c, pk->form.n, pk->form.k) &&
            params_streamable(g->params, pk->param);
 }
@@ -89,7 +90,7 @@ void plan_streams(struct graph *g)
     free(s);
 }
 
-void stream_weights(struct graph *g)
+void stream_weights(const struct graph *g)
 {
     for (uint32_t i = 0; i < g->n_order; i++) {
         struct dense_pack pk;

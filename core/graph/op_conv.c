@@ -156,8 +156,8 @@ static mohs_status run_groups(struct graph *g, const struct node *nd,
     struct dense_pack pk;
     size_t packed = 0;
     if (dense_packs(nd, &pk)) {
-        RET_IF_ERR(params_packed(g->params, pk.param, &pk.form, &gm->b_packed,
-                                 err));
+        RET_IF_ERR(params_packed(g->params, pk.param, &pk.form, nd->streamed,
+                                 &gm->b_packed, err));
         packed = gemm_packed_bytes(g->c, gm->n, gemm_packed_k(gm)) /
                  sizeof(float);
     }

@@ -73,8 +73,8 @@ static mohs_status gemm_node(struct graph *g, struct node *nd,
     gm.accumulate = residual && residual->buf == gm.c;
     gm.residual = residual && !gm.accumulate ? residual->buf : NULL;
     if (dense_packs(nd, &pk))
-        RET_IF_ERR(params_packed(g->params, pk.param, &pk.form, &gm.b_packed,
-                                 err));
+        RET_IF_ERR(params_packed(g->params, pk.param, &pk.form, nd->streamed,
+                                 &gm.b_packed, err));
     return gemm_run(g->c, &gm, err);
 }
 

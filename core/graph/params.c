@@ -385,14 +385,15 @@ uint64_t params_held_bytes(const struct params *p)
 }
 
 mohs_status params_packed(struct params *p, size_t i, const struct pack_form *f,
-                          struct mohs_buffer **out, struct mohs_error *err)
+                          bool stream, struct mohs_buffer **out,
+                          struct mohs_error *err)
 {
     struct param *v = &p->v[i];
     *out = NULL;
     size_t bytes = form_bytes(p, f);
     if (!bytes)
         return MOHS_OK;
-    if (v->streamed && params_streamable(p, i)) {
+    if (stream && params_streamable(p, i)) {
         RET_IF_ERR(shared_buffer(p, v, bytes, &p->passing, err));
         RET_IF_ERR(pack_all(p, i, f, p->passing, err));
         *out = p->passing;
