@@ -197,6 +197,8 @@ void help_man(void)
     puts(
         ".SH ENVIRONMENT\n.TP\n.B MOHS_PLUGIN_PATH\ndirectories with plugins, "
         "parted by colons\n.TP\n.B MOHS_DEVICE\ndefault of \\-\\-device\n.TP\n"
+        ".B MOHS_STREAM\noperations for each byte of weights that a pass reads "
+        "again instead of holding it (default 450; 0 holds all)\n.TP\n"
         ".B MOHS_CACHE_DIR\ncache of embeddings and compiled programs "
         "(default $XDG_CACHE_HOME/mohs)\n.TP\n.B MOHS_DATA_DIR\nwhere shipped "
         "recipes and checkpoints lie\n.TP\n.B MOHS_CHECK_TIMEOUT\nseconds that "
