@@ -7,6 +7,8 @@
 #include <mohs/ext/pair_scores.h>
 #include <mohs/plugin.h>
 
+#include "faulty.h"
+
 enum { FINE, SILENT, AGAIN, STUBBORN, BLIND, REQUIRES, STILL };
 enum { IMAGES_MAX = 64, SCORES_MAX = MOHS_PAIR_SCORES_MAX };
 
@@ -123,21 +125,7 @@ static const struct mohs_metric_ops ops = { .size = sizeof ops,
                                             .summarise = summarise,
                                             .get_extension = extension };
 
-#define METRIC(name, m)                                                       \
-    static const struct mohs_param name##_table[] = {                         \
-        { "mode", "which rule to break", MOHS_P_INT, 0, m, m, m, NULL, NULL } \
-    };                                                                        \
-    static const struct mohs_item name = { .size = sizeof name,               \
-                                           .param_stride =                    \
-                                               sizeof(struct mohs_param),     \
-                                           .kind = MOHS_KIND_METRIC,          \
-                                           .id = #name,                       \
-                                           .summary = "broken",               \
-                                           .params = name##_table,            \
-                                           .n_params = 1,                     \
-                                           .params_size =                     \
-                                               sizeof(struct params),         \
-                                           .ops = &ops };
+#define METRIC(name, m) FAULTY(name, MOHS_KIND_METRIC, m, ops)
 METRIC(m_fine, FINE)
 METRIC(m_silent, SILENT)
 METRIC(m_again, AGAIN)

@@ -4,6 +4,8 @@
 
 #include <mohs/plugin.h>
 
+#include "faulty.h"
+
 enum { FINE, SHAPE, TWICE, UNUSED, NO_TAP, CONSTANT, MISSING, BLIND,
        UNREADY };
 enum { WIDTH = 12, SIZE = 16, PATCH = 8 };
@@ -132,21 +134,7 @@ static mohs_status build(void *self, const struct mohs_graph_api *api,
 OPS(ops, probe)
 OPS(blind_ops, blind)
 
-#define MODEL(name, m, o)                                                     \
-    static const struct mohs_param name##_table[] = {                         \
-        { "mode", "which rule to break", MOHS_P_INT, 0, m, m, m, NULL, NULL } \
-    };                                                                        \
-    static const struct mohs_item name = { .size = sizeof name,               \
-                                           .param_stride =                    \
-                                               sizeof(struct mohs_param),     \
-                                           .kind = MOHS_KIND_MODEL,           \
-                                           .id = #name,                       \
-                                           .summary = "broken",               \
-                                           .params = name##_table,            \
-                                           .n_params = 1,                     \
-                                           .params_size =                     \
-                                               sizeof(struct params),         \
-                                           .ops = &o };
+#define MODEL(name, m, o) FAULTY(name, MOHS_KIND_MODEL, m, o)
 MODEL(g_fine, FINE, ops)
 MODEL(g_shape, SHAPE, ops)
 MODEL(g_twice, TWICE, ops)

@@ -7,6 +7,8 @@
 #include <mohs/ext/pair_scores.h>
 #include <mohs/plugin.h>
 
+#include "faulty.h"
+
 enum { FINE, MANY, MATCH, TAP, SHAPE, BLIND, DEAF, TAIL, UNUSED, MIX };
 enum { WIDTH = 12, SIZE = 16, PATCH = 8, WORDS = 40, CONTEXT = 8 };
 
@@ -192,21 +194,7 @@ static const struct mohs_model_ops ops = { .size = sizeof ops,
                                            .build = build,
                                            .get_extension = extension };
 
-#define MODEL(name, m)                                                        \
-    static const struct mohs_param name##_table[] = {                         \
-        { "mode", "which rule to break", MOHS_P_INT, 0, m, m, m, NULL, NULL } \
-    };                                                                        \
-    static const struct mohs_item name = { .size = sizeof name,               \
-                                           .param_stride =                    \
-                                               sizeof(struct mohs_param),     \
-                                           .kind = MOHS_KIND_MODEL,           \
-                                           .id = #name,                       \
-                                           .summary = "broken",               \
-                                           .params = name##_table,            \
-                                           .n_params = 1,                     \
-                                           .params_size =                     \
-                                               sizeof(struct params),         \
-                                           .ops = &ops };
+#define MODEL(name, m) FAULTY(name, MOHS_KIND_MODEL, m, ops)
 MODEL(p_fine, FINE)
 MODEL(p_many, MANY)
 MODEL(p_match, MATCH)
