@@ -614,8 +614,6 @@ static const struct {
     { "vit", "{\"architecture\": \"vit_base_patch16_rpn_224\"}", "architecture" },
     { "resnet", "{\"architecture\": \"resnetblur50\"}", "architecture" },
     { "resnet", "{\"architecture\": \"resnetaa50\"}", "architecture" },
-    { "resnet", "{\"model_type\": \"resnet\", \"hidden_act\": \"gelu\"}",
-      "hidden_act" },
     { "resnet", "{\"downsample_in_first_stage\": true}", "downsample" },
     { "resnet", "{\"downsample_in_bottleneck\": true}", "downsample" },
     { "convnext", "{\"hidden_act\": \"mish\"}", "hidden_act" },

@@ -102,8 +102,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     if (config_number(c, "downsample_in_first_stage", 0, 0, 1) > 0)
         config_fail(c, "downsample_in_first_stage", "is true: stages begin to "
                                                     "halve with the second");
-    if (!strcmp(config_string(c, "model_type", ""), "resnet") &&
-        strcmp(config_string(c, "hidden_act", "relu"), "relu"))
+    if (c->map && strcmp(config_string(c, "hidden_act", "relu"), "relu"))
         config_fail(c, "hidden_act", "is not relu");
     base_refuse(c, "resnetaa", "strides are blurred");
     base_refuse(c, "resnetblur", "strides are blurred");
