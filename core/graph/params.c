@@ -58,7 +58,7 @@ void params_set_streaming(struct params *p, double flops)
 
 double params_streaming(const struct params *p)
 {
-    return p->streaming;
+    return p ? p->streaming : 0;
 }
 
 void params_free(struct params *p)
