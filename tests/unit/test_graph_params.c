@@ -371,6 +371,30 @@ START_TEST(packed_where_they_lie)
 }
 END_TEST
 
+/* What passes is in the plan, and a graph that streams only because another does
+ * plans no more than that one. */
+START_TEST(streamed_as_planned)
+{
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct graph_cost cost, other;
+    uint64_t before = memory();
+    params_set_streaming(declared, ALL);
+    struct gm k = image_only(declared), l;
+    gm_ok(graph_plan(k.g, &cost, &e), &e);
+    run_image(&k);
+    uint64_t held = memory() - before - cost.arena_bytes;
+    ck_assert_uint_ge(held, cost.weight_bytes + cost.packed_bytes);
+    ck_assert_uint_le(held, cost.weight_bytes + cost.packed_bytes +
+                                cost.scratch_bytes);
+    params_set_streaming(declared, 0);
+    l = image_only(declared);
+    gm_ok(graph_plan(l.g, &other, &e), &e);
+    ck_assert_uint_eq(other.packed_bytes, cost.packed_bytes);
+    graph_free(k.g);
+    graph_free(l.g);
+}
+END_TEST
+
 /* A reader that fails in the middle of a pass, and then does not. */
 START_TEST(streamed_reader_fails)
 {
@@ -470,6 +494,7 @@ int main(void)
     tcase_add_test(t, streamed);
     tcase_add_test(t, streamed_beside_held);
     tcase_add_loop_test(t, packed_where_they_lie, 0, 2);
+    tcase_add_test(t, streamed_as_planned);
     tcase_add_test(t, streamed_reader_fails);
     tcase_add_test(t, nan_in_a_packed_weight);
     tcase_add_test(t, shape_is_fixed);
