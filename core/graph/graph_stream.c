@@ -5,10 +5,12 @@
  * write of the weight, a product of m rows 2 m operations a value: with many
  * rows streaming costs nothing that can be measured, with few it is worth
  * only some. Each pass may stream a byte per params_streaming() operations, by
- * default about 4 % of its time; what has most operations a byte goes first. A weight that
- * one graph streams, all do, so that a last small batch does not bring back
- * what the large ones spared. Graphs with gradients hold theirs: attacks run
- * them over and over. Results are the same bits.
+ * default about 4 % of its time; what has most operations a byte goes first. Where
+ * that is not room for all, what has less than 1 / SHARE of those operations is
+ * held: its own product would pay too much. A weight that one graph streams, all
+ * do, so that a last small batch does not bring back what the large ones spared.
+ * Graphs with gradients hold theirs: attacks run them over and over. Results are
+ * the same bits.
  */
 #include "config.h"
 
@@ -16,6 +18,9 @@
 
 #include "graph/graph_internal.h"
 #include "graph/op_dense.h"
+
+/* Streaming takes at most SHARE times as much of a product as of a pass. */
+enum { SHARE = 4 };
 
 /* A weight and its products in one pass. */
 struct stream {
@@ -77,8 +82,13 @@ void plan_streams(struct graph *g)
             room += nd->op->flops(nd) / flops;
     }
     qsort(s, n, sizeof *s, by_worth);
+    double all = 0;
+    for (uint32_t i = 0; i < n; i++)
+        all += s[i].bytes;
+    const bool scarce = all > room;
     for (uint32_t i = 0; i < n; i++) {
-        bool fits = s[i].bytes <= room;
+        bool fits = s[i].bytes <= room &&
+                    (!scarce || s[i].flops * SHARE >= s[i].bytes * flops);
         room -= fits ? s[i].bytes : 0;
         for (uint32_t j = 0; j < g->n_order; j++) {
             struct dense_pack pk;

@@ -395,6 +395,38 @@ START_TEST(streamed_as_planned)
 }
 END_TEST
 
+static size_t n_streamed(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < params_count(declared); i++)
+        n += params_streams(declared, i);
+    return n;
+}
+
+/* A weight is held whose own product has too few rows to pay for its packing,
+ * though the pass would have room for it, but for a pass with room for all. */
+START_TEST(few_rows_are_held)
+{
+    enum { SIDE = GM_SIZE / GM_PATCH, ROWS = 3 * (SIDE * SIDE + 1) };
+    struct mohs_error e = MOHS_ERROR_INIT;
+    struct graph_cost cost;
+    struct gm k = image_only(declared);
+    gm_ok(graph_plan(k.g, &cost, &e), &e);
+    graph_free(k.g);
+    if (!cost.packed_bytes)
+        return;
+    // a weight has ROWS operations for two bytes at most; the last one three
+    params_set_streaming(declared, _i ? 0.8 * cost.flops / (double)cost.packed_bytes
+                                      : 2.5 * ROWS);
+    k = image_only(declared);
+    run_image(&k);
+    ck_assert_int_eq(n_streamed() > 0, _i);
+    ck_assert_int_eq(params_streams(declared, params_find(declared, "image.proj")),
+                     _i);
+    graph_free(k.g);
+}
+END_TEST
+
 /* A reader that fails in the middle of a pass, and then does not. */
 START_TEST(streamed_reader_fails)
 {
@@ -495,6 +527,7 @@ int main(void)
     tcase_add_test(t, streamed_beside_held);
     tcase_add_loop_test(t, packed_where_they_lie, 0, 2);
     tcase_add_test(t, streamed_as_planned);
+    tcase_add_loop_test(t, few_rows_are_held, 0, 2);
     tcase_add_test(t, streamed_reader_fails);
     tcase_add_test(t, nan_in_a_packed_weight);
     tcase_add_test(t, shape_is_fixed);
