@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,12 +43,23 @@ struct params {
     struct mohs_buffer *passing; /* the packed form of what is streamed */
 };
 
+static double streaming_wanted(void)
+{
+    const char *text = getenv("MOHS_STREAM");
+    char *end = NULL;
+    double x = text ? strtod(text, &end) : STREAMING;
+    if (!text || (end > text && !*end && isfinite(x) && x >= 0))
+        return x;
+    log_warn("MOHS_STREAM=%s: not a number of operations; %d it is", text,
+             STREAMING);
+    return STREAMING;
+}
+
 struct params *params_new(struct compute *c)
 {
     struct params *p = xcalloc(1, sizeof *p);
     p->c = c;
-    const char *set = getenv("MOHS_STREAM");
-    p->streaming = set ? strtod(set, NULL) : STREAMING;
+    p->streaming = streaming_wanted();
     return p;
 }
 

@@ -40,14 +40,12 @@ mohs_status base_create(const struct base_plan *p, const struct mohs_host *host,
 /* The info of a classifier of the tensor `bias`, or of the configuration's
  * classes. */
 void base_classifier(struct config *c, struct base *m, const char *bias);
-/* For info.preprocessor: ImageNet's mean and deviation; as torchvision's weights
- * of 2021 were evaluated, from a shorter edge of size / pct; and as
- * transformers' ResNets and ConvNeXts are. */
-#define PREPROCESS_IMAGENET \
-    "\"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]"
-#define PREPROCESS_TORCHVISION(pct)                       \
-    "{\"crop_mode\": \"center\", \"crop_pct\": " pct ", " \
-    "\"interpolation\": \"bilinear\", " PREPROCESS_IMAGENET "}"
+/* For info.preprocessor, of ImageNet's mean and deviation: in timm's words, a
+ * shorter edge of size / pct and its centre; and by transformers' processors. */
+#define PREPROCESS_TIMM(pct, filter)                                        \
+    "{\"crop_mode\": \"center\", \"crop_pct\": " pct ", "                   \
+    "\"interpolation\": \"" filter "\", \"mean\": [0.485, 0.456, 0.406], " \
+    "\"std\": [0.229, 0.224, 0.225]}"
 #define PREPROCESS_HF(type)                              \
     "{\"image_processor_type\": \"" type "\", "          \
     "\"image_mean\": [0.485, 0.456, 0.406], "            \

@@ -67,7 +67,7 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
         return 90;
     return has_tensor(&c, "visual.trunk.stages.0.blocks.0.conv_dw.weight") &&
                    (has_tensor(&c, "transformer.resblocks.0.ln_1.weight") ||
-            has_tensor(&c, CLIP_TEXT "final_layer_norm.weight"))
+                    has_tensor(&c, CLIP_TEXT "final_layer_norm.weight"))
                ? 95 : 0;
 }
 

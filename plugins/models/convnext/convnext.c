@@ -107,13 +107,12 @@ static int32_t probe(const struct mohs_host *host, const struct mohs_weights *w)
 static const char *preprocessor(const struct classifier *m)
 {
     if (!m->base.map)
-        return "{\"crop_mode\": \"center\", \"crop_pct\": 0.875, "
-               "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}";
+        return PREPROCESS_TIMM("0.875", "bicubic");
     if (m->base.map != torchvision)
         return PREPROCESS_HF("ConvNextImageProcessor");
-    return m->net.width[0] > 96   ? PREPROCESS_TORCHVISION("0.9655")
-           : m->net.blocks[2] > 9 ? PREPROCESS_TORCHVISION("0.9739")
-                                 : PREPROCESS_TORCHVISION("0.949");
+    return m->net.width[0] > 96   ? PREPROCESS_TIMM("0.9655", "bilinear")
+           : m->net.blocks[2] > 9 ? PREPROCESS_TIMM("0.9739", "bilinear")
+                                 : PREPROCESS_TIMM("0.949", "bilinear");
 }
 
 static void read_all(struct config *c, void *model, uint32_t *blocks,

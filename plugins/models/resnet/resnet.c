@@ -95,7 +95,7 @@ static void read_all(struct config *c, void *model, uint32_t *blocks,
     base_image_size(c, &m->base, 224);
     m->base.info.preprocessor =
         c->map ? PREPROCESS_HF("ConvNextImageProcessor")
-               : PREPROCESS_TORCHVISION("0.875");
+               : PREPROCESS_TIMM("0.875", "bilinear");
     if (config_number(c, "downsample_in_bottleneck", 0, 0, 1) > 0)
         config_fail(c, "downsample_in_bottleneck", "is true: the stride must be "
                                                    "in the 3 x 3 convolution");

@@ -302,15 +302,13 @@ static const char *preprocessor(const struct vit *m)
         return "{\"image_processor_type\": \"ViTImageProcessor\"}";
     if (map == deit_names || map == teacher_names)
         return PREPROCESS_HF("DeiTImageProcessor");
-    if (map != timm && m->base.info.image_height <= 224)
-        return m->t.width == 1024 && m->patch == 16 // from 242
-                   ? PREPROCESS_TORCHVISION("0.9256")
-                   : PREPROCESS_TORCHVISION("0.875");
-    return map == timm
-               ? "{\"crop_mode\": \"center\", \"crop_pct\": 0.875, "
-                 "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}"
-               : "{\"crop_mode\": \"center\", \"crop_pct\": 1, "
-                 "\"interpolation\": \"bicubic\", " PREPROCESS_IMAGENET "}";
+    if (map == timm)
+        return PREPROCESS_TIMM("0.875", "bicubic");
+    if (m->base.info.image_height > 224)
+        return PREPROCESS_TIMM("1", "bicubic");
+    return m->t.width == 1024 && m->patch == 16 // from 242
+               ? PREPROCESS_TIMM("0.9256", "bilinear")
+               : PREPROCESS_TIMM("0.875", "bilinear");
 }
 
 /* ---- the plugin ---- */
